@@ -1,4 +1,4 @@
-"""Where requests to URLs from outside may go: to the internet, and to what `outbound.allow` names."""
+"""Restrict requests to URLs from outside to the internet and to what `outbound.allow` names."""
 
 import re
 import socket
@@ -11,10 +11,10 @@ Network = IPv4Network | IPv6Network
 
 #: Longest URL that is used.
 LONGEST_URL = 8_192
-#: What is said of an address of our own network.
-NOT_PUBLIC = "not public, nor named by `outbound.allow`"
+#: The end of the message about an address in our own network.
+NOT_PUBLIC = "not public, and not in `outbound.allow`"
 
-#: What `is_global` lets pass, on some Python or on all of them, and no server of the internet has.
+#: Networks that `is_global` accepts in some or all Python versions, but that no internet server uses.
 #: https://www.iana.org/assignments/iana-ipv4-special-registry
 #: https://www.iana.org/assignments/iana-ipv6-special-registry
 _NOT_PUBLIC = (
@@ -26,7 +26,7 @@ _NOT_PUBLIC = (
     IPv6Network("2002::/16"),  # 6to4
     IPv6Network("3fff::/20"),  # documentation
 )
-#: The one block of which public addresses are given out. Addresses that hold a v4 one (::ffff:0:0/96) and NAT64
+#: The only block from which public addresses are assigned. Addresses that contain a v4 one (::ffff:0:0/96) and NAT64
 #: (64:ff9b::/96) lie outside. https://www.iana.org/assignments/ipv6-address-space
 _PUBLIC_V6 = IPv6Network("2000::/3")
 _NAT64 = IPv6Network("64:ff9b::/96")
@@ -37,9 +37,9 @@ _INVALID = re.compile(r"[^\x21-\x7e]|\\")
 
 
 class AddressGuard:
-    """Refuses what is neither public nor allowed.
+    """Refuses addresses that are neither public nor allowed.
 
-    It looks nothing up: connections ask it about each address before they use it.
+    It resolves no names: connections check each address with it before they use it.
     """
 
     def __init__(self, allow: Sequence[str] = ()) -> None:
@@ -49,7 +49,7 @@ class AddressGuard:
         self._networks = [entry for entry in entries if not isinstance(entry, str)]
 
     def refusal(self, url: str) -> str | None:
-        """Return why a URL is refused before anything is looked up, or `None`. Does not repeat the URL."""
+        """Return why a URL is refused before its host is resolved, or `None`. Does not repeat the URL."""
         if len(url) > LONGEST_URL or _INVALID.search(url):
             return "the URL is too long or has characters that no URL has"
         try:
@@ -66,14 +66,14 @@ class AddressGuard:
         return next((why for why, applies in problems.items() if applies), None)
 
     def admits(self, host: str, address: str) -> bool:
-        """Return whether `address`, to which the name `host` resolved, may be connected to."""
+        """Return whether connections to `address`, to which the name `host` resolved, are allowed."""
         if _plain_name(host) in self._names:
             return True
         parsed = _parse_address(address)
         return parsed is not None and (is_public(parsed) or self._is_allowed(parsed))
 
     def _admits_host(self, host: str) -> bool:
-        """Return whether the host is an admitted address, or a name, which is checked when it has been looked up."""
+        """Return whether the host is an allowed address, or a name, which is checked once it is resolved."""
         address = _parse_address(host) or _as_resolvers_read(host)
         return address is None or self.admits(host, str(address))
 
@@ -83,14 +83,14 @@ class AddressGuard:
 
 
 def is_public(address: Address) -> bool:
-    """Return whether an address is one of the internet's, reachable from anywhere."""
+    """Return whether an address is reachable from anywhere on the internet."""
     if any(address in network for network in _NOT_PUBLIC):
         return False
     return address.is_global and (isinstance(address, IPv4Address) or address in _PUBLIC_V6)
 
 
 def embedded_v4(address: Address) -> IPv4Address | None:
-    """Return the v4 address that a v6 one stands for (v4-mapped, 6to4, NAT64), or `None`."""
+    """Return the v4 address that a v6 one embeds (v4-mapped, 6to4, NAT64), or `None`."""
     if isinstance(address, IPv4Address):
         return None
     nat64 = IPv4Address(int(address) & 0xFFFF_FFFF) if address in _NAT64 else None
@@ -114,7 +114,7 @@ def parse_allowed(entry: str) -> Network | str:
 
 
 def _parse_address(text: str) -> Address | None:
-    """Return an IP address, also one in brackets, or `None`."""
+    """Return an IP address, with or without brackets, or `None`."""
     try:
         return ip_address(text.removeprefix("[").removesuffix("]"))
     except ValueError:
@@ -122,7 +122,7 @@ def _parse_address(text: str) -> Address | None:
 
 
 def _as_resolvers_read(host: str) -> IPv4Address | None:
-    """Return the address behind `2130706433`, `0x7f.1` and the like, for which no name is looked up."""
+    """Return the address that forms such as `2130706433` and `0x7f.1` mean; they are not resolved as names."""
     try:
         return IPv4Address(socket.inet_aton(host))
     except OSError:

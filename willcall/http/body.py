@@ -1,4 +1,4 @@
-"""Read the body of a response in chunks: bounded on the wire and when unpacked."""
+"""Read the body of a response in chunks, with limits before and after decompression."""
 
 from collections.abc import Iterator
 
@@ -10,9 +10,9 @@ from willcall.http.errors import FAILURES, TooManyBytesError, UnusableBodyError,
 
 #: Bytes read from a connection at a time.
 _CHUNK = 65_536
-#: Bytes by which a packed body may be larger than twice what it unpacks to.
+#: Bytes by which a compressed body may exceed twice its decompressed size.
 _OVERHEAD = 65_536
-#: Digits of the longest length that is believed.
+#: Most digits of a plausible `Content-Length`.
 _LONGEST_LENGTH = 15
 
 
@@ -28,7 +28,7 @@ def read_chunks(raw: BaseHTTPResponse, max_bytes: int) -> Iterator[bytes]:
         yield from limited(chunks, max_bytes)
     except CodingError as error:
         raise UnusableBodyError(str(error)) from None
-    except (*FAILURES, ValueError) as error:  # ValueError: a chunk's size that is no number
+    except (*FAILURES, ValueError) as error:  # ValueError: the size of a chunk is not a number
         if isinstance(innermost(error), TooManyBytesError):
             raise UnusableBodyError(f"response larger than {max_bytes} bytes") from None
         raise broken_exchange(error) from error
@@ -40,6 +40,6 @@ def _wire(raw: BaseHTTPResponse) -> Iterator[bytes]:
 
 
 def _announced_length(raw: BaseHTTPResponse) -> int:
-    """Return the length that the server promises, 0 where it does not."""
+    """Return the `Content-Length`, or 0 without a plausible one."""
     length = raw.headers.get("content-length", "")
     return int(length) if length.isascii() and length.isdigit() and len(length) <= _LONGEST_LENGTH else 0

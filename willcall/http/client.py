@@ -1,13 +1,12 @@
-"""One HTTP exchange: a request goes out, a response comes in, within limits.
+"""Send one HTTP request and read its response, within limits.
 
-What stands between requests' defaults and a server here:
+Differences from the defaults of the library requests:
 
-- The environment is not read: no proxies, no netrc, no certificate bundles from variables. No cookies are kept.
-- No redirect is followed, so headers go to the one host that they are for (see `outbound.py` for URLs from outside).
-- Time and bytes are bounded as a whole (see `connections.py`), bytes before and after unpacking.
-- Nothing is sent twice: a request that may have reached the server counts as sent, whatever became of it. A server
-  that hangs up on an idle connection just as it is used again is made rare: a connection that was hung up on is
-  noticed before it is used, and one that was idle for long is not used at all.
+- The environment is ignored: no proxies, netrc or certificate bundles from variables. No cookies are stored.
+- Redirects are not followed, so headers go only to the intended host (see `outbound.py` for URLs from outside).
+- Time and bytes of the whole exchange are limited (see `connections.py`), bytes before and after decompression.
+- Nothing is sent twice: a request that may have reached the server counts as sent. A connection that the server has
+  closed, or that was idle for long, is not reused, so few requests meet one that closes at that moment.
 """
 
 import logging
@@ -30,11 +29,11 @@ from willcall.http.errors import FAILURES, broken_exchange, connect_error
 from willcall.http.messages import HttpLimits, Request
 
 _RETRY_AFTER = "retry-after"
-#: Hosts whose connections are kept, and how many of each: as many as a worker has threads.
+#: Hosts whose connections are pooled, and connections per host: as many as a worker has threads.
 _HOSTS, _CONNECTIONS = 256, 64
 #: Headers are Latin-1; a server may set such a cookie.
 _LAST_LATIN_1 = "\xff"
-#: Loggers of urllib3 that write URLs, which hold order keys.
+#: Loggers of urllib3 that log URLs, which contain order keys.
 _LOGGERS = ("urllib3.connection", "urllib3.connectionpool", "urllib3.response", "urllib3.util.retry")
 
 
@@ -57,10 +56,10 @@ class IncomingResponse:
 
 
 class HttpClient:
-    """Sends requests over connections that are kept, for any number of threads.
+    """Sends requests over pooled connections. Threads may share it.
 
     `accept` and `accept_encoding` are sent with each request that does not set them itself. `guard` decides which
-    addresses may be connected to; `None` admits all.
+    addresses connections may use; `None` allows all.
     """
 
     def __init__(self, *, accept: str, accept_encoding: str, guard: AddressGuard | None = None) -> None:
@@ -71,7 +70,7 @@ class HttpClient:
             logging.getLogger(name).addFilter(_drop)
 
     def budget(self, limits: HttpLimits) -> Budget:
-        """Return what a call that begins now may take, over one exchange or several."""
+        """Return the budget of a call that begins now, for one exchange or several."""
         return Budget.of(limits, self._guard.admits if self._guard else None)
 
     @contextmanager
@@ -114,7 +113,7 @@ class HttpClient:
         self._adapter.close()
 
     def _prepare(self, request: Request) -> PreparedRequest:
-        """Return the request as requests sends it, without what a session would look up for it."""
+        """Return the prepared request, without what a session would add from the environment."""
         prepared = PreparedRequest()
         prepared.method = request.method
         prepared.url = request.url
@@ -134,7 +133,7 @@ class HttpClient:
 
 @cache
 def tls_context() -> ssl.SSLContext:
-    """Return the context that trusts requests' bundle of certificates, which takes 30 ms to load."""
+    """Return the shared TLS context; loading the certificates that requests trusts takes 30 ms."""
     return ssl.create_default_context(cafile=DEFAULT_CA_BUNDLE_PATH)
 
 
@@ -160,7 +159,7 @@ def _check_headers(headers: Mapping[str, str]) -> None:
 def _read_headers(raw: BaseHTTPResponse) -> dict[str, str]:
     """Return the first line of each header, but all lines of `Retry-After`.
 
-    That is no list, yet proxies add a line of their own; the longest wait counts (see `read_retry_after`).
+    `Retry-After` is not a list, but proxies add a line of their own; the longest wait counts (see `read_retry_after`).
     """
     headers: dict[str, str] = {}
     for name, value in raw.headers.items():

@@ -1,11 +1,11 @@
-"""Connections that keep one budget of time and bytes over connecting, headers and body.
+"""Connections with one budget of time and bytes for connecting, headers and body.
 
-urllib3's read timeout bounds the silence between two reads, so a response that comes a byte at a time never meets it.
-Here every read goes through `_BoundedFile`, which first sets the socket's timeout to what is left.
+urllib3's read timeout limits each read, so a response that arrives byte by byte never times out. Here every read goes
+through `_BoundedFile`, which first sets the socket's timeout to the time left.
 
 With the limits 3 s to connect, 10 s between reads and 20 s in total: a server that accepts after 2 s and then sends a
 byte every 6 s is read at 8, 14 and 20 s. The read that begins at 14 s waits for 6 s, not 10, and ends the exchange.
-The name look-up alone is bounded by the resolver's own limits.
+Only the resolution of names has the resolver's own limits.
 
 This is the only module that relies on parts of requests, urllib3 and http.client that are not documented.
 docs/internals.md lists them with the tests that fail when they change.
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 #: What `socket.getaddrinfo` returns: family, kind, protocol, canonical name, address.
 _AddressInfo = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[Any, ...]]
 
-#: Seconds after which an idle connection is not used again. Servers and the boxes between drop idle connections, and a
-#: request that meets such an end would have to be counted as unanswered.
+#: Seconds after which an idle connection is not reused. Servers and middleboxes drop idle connections, and a request
+#: sent on a dropped one would count as unanswered.
 LONGEST_IDLE = 20.0
 #: Wire bytes beyond twice `max_bytes`: headers and the framing of chunks.
 _OVERHEAD = 1_048_576
@@ -46,10 +46,10 @@ _OVERHEAD = 1_048_576
 
 @dataclass(slots=True)
 class Budget:
-    """What a call may still take over all its exchanges: time until `deadline` (monotonic seconds) and bytes received.
+    """What is left for a call, over all its exchanges: time until `deadline` (monotonic seconds) and bytes received.
 
-    `admits(host, address)` says whether an address of a host may be connected to; `None` admits all.
-    `connect_error` is what kept the last exchange from connecting.
+    `admits(host, address)` returns whether connections to an address of a host are allowed; `None` allows all.
+    `connect_error` is why the last exchange could not connect.
     """
 
     deadline: float
@@ -77,7 +77,7 @@ BUDGET: ContextVar[Budget] = ContextVar("budget")
 
 
 class _BoundedFile(io.RawIOBase):
-    """A socket's incoming bytes, each read within what is left of the budget."""
+    """A socket's incoming bytes; each read is limited by what is left of the budget."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -119,7 +119,7 @@ class BoundedConnection(HTTPConnection):
     def connect(self) -> None:
         try:
             super().connect()
-        except (OSError, UnicodeError, RefusedAddressError) as error:  # UnicodeError: no name that DNS can express
+        except (OSError, UnicodeError, RefusedAddressError) as error:  # UnicodeError: not a valid DNS name
             BUDGET.get().connect_error = error
             raise ConnectionError("could not connect") from error
 
@@ -146,15 +146,16 @@ class BoundedConnection(HTTPConnection):
         raise failure
 
     def _addresses(self, budget: Budget) -> Sequence[_AddressInfo]:
-        """Look up the addresses of the host that may be connected to.
+        """Resolve the host to the addresses that are allowed.
 
-        These very addresses are connected to, so a name cannot mean one address when checked and another when used.
+        Connections use these very addresses, so a name cannot resolve to one address when checked and to another when
+        used.
         """
         host = self._dns_host
         found = socket.getaddrinfo(host, self.port, type=socket.SOCK_STREAM)
         admitted = [entry for entry in found if budget.admits is None or budget.admits(host, str(entry[4][0]))]
         if found and not admitted:
-            raise RefusedAddressError("the host has no address that may be connected to")
+            raise RefusedAddressError("the host has no address to which connections are allowed")
         return admitted
 
     def getresponse(self) -> "PooledResponse":  # type: ignore[override]  # as urllib3 has it
@@ -168,7 +169,7 @@ class BoundedConnection(HTTPConnection):
 
 
 class BoundedTlsConnection(BoundedConnection, HTTPSConnection):
-    """The same over TLS."""
+    """The same, over TLS."""
 
 
 class _Pool(HTTPConnectionPool):
@@ -180,7 +181,7 @@ class _TlsPool(HTTPSConnectionPool):
 
 
 class BoundedAdapter(HTTPAdapter):
-    """requests' adapter over such connections, with one TLS context. Its overrides are what requests has hooks for."""
+    """The adapter of requests, with these connections and one TLS context."""
 
     def __init__(self, tls: ssl.SSLContext, hosts: int, connections: int) -> None:
         self._tls = tls
@@ -191,8 +192,8 @@ class BoundedAdapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
 
     def cert_verify(self, *args: object, **kwargs: object) -> None:
-        """Leave verification to the context: the base loads the certificates again for each connection."""
+        """Leave verification to the context: the base class reloads the certificates for each connection."""
 
     def request_url(self, request: PreparedRequest, *_: object, **__: object) -> str:
-        """Return the path without dot segments. The base drops leading slashes, which a signed URL may have."""
+        """Return the path without dot segments. The base class drops leading slashes, which a signed URL may have."""
         return parse_url(request.url or "").request_uri

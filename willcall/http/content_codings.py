@@ -1,7 +1,7 @@
-"""Undo content codings (gzip, deflate, br, zstd): the bytes decide which there are, the label helps.
+"""Decode content codings (gzip, deflate, br, zstd). The bytes determine the coding; the label is only a hint.
 
-Servers and proxies label plain bytes as `gzip`, `UTF-8` or `none`, compress without a label or twice, say `deflate` and
-mean either of two formats, and leave bytes after the end.
+Some servers and proxies label plain bytes as `gzip`, `UTF-8` or `none`, compress without a label or twice, use either
+of two formats for `deflate`, or append bytes after the end.
 
 https://www.rfc-editor.org/rfc/rfc9110#field.content-encoding
 """
@@ -14,32 +14,31 @@ from itertools import chain
 from willcall.http.decoders import BROTLI, DEFLATE, GZIP, ZLIB, ZSTD, Coding, CodingError
 from willcall.http.errors import TooManyBytesError
 
-#: Codings that are undone, one around the other.
+#: Most codings of one body, one around the other.
 _MOST_LAYERS = 3
-#: Streams of a coding, one after another. More of them, each empty, would take long to undo.
+#: Most streams of a coding, one after another: many empty ones would take long to decode.
 _MOST_STREAMS = 10_000
-#: Bytes that say what a body is.
+#: Bytes that are enough to recognize a body's type.
 _SAMPLE = 512
 
 _LABELS = {"gzip", "x-gzip", "deflate", "br", "zstd"}
-#: Codings without magic bytes: they are tried where the label names them.
+#: Codings without magic bytes: tried only if the label names them.
 _WITHOUT_FRAME = {"deflate": DEFLATE, "br": BROTLI}
-#: What begins a file that is in no content coding: PDF, zip (passes), PNG, JPEG.
+#: First bytes of files that have no content coding: PDF, zip (passes), PNG, JPEG.
 _PLAIN = (b"%PDF-", b"PK\x03\x04", b"\x89PNG", b"\xff\xd8\xff")
-#: What begins JSON, XML and HTML; and what none of them holds, in any charset that agrees with ASCII.
+#: First bytes of JSON, XML and HTML; and bytes that none of them contains in a charset that extends ASCII.
 _TEXT = {b"{", b"[", b'"', b"<"}
 _CONTROLS = re.compile(rb"[\x00-\x08\x0b\x0e-\x1f]")
 _BOM = b"\xef\xbb\xbf"
-#: The beginnings of zlib's frame that no text has.
+#: First bytes of a zlib stream, with which no text begins.
 _BINARY_ZLIB = (b"\x78\x01", b"\x78\x9c", b"\x78\xda")
 
 
 def unpacked(chunks: Iterable[bytes], label: str, most: int) -> tuple[Iterator[bytes], bool]:
     """Return the body without its codings, piece by piece, and whether it had any.
 
-    `chunks` is the body as received, `label` its `Content-Encoding`, whose words are ignored unless they name a
-    coding. No coding may unpack to more than `most` bytes. Raises CodingError and TooManyBytesError, at once or while
-    the pieces are read.
+    `chunks` is the body as received, `label` its `Content-Encoding`, ignored unless it names a coding. No coding may
+    decode to more than `most` bytes. Raises CodingError and TooManyBytesError, at once or while the pieces are read.
     """
     labels = [word for word in re.split(r"[\s,]+", label.lower()) if word in _LABELS]
     packed = False
@@ -54,7 +53,7 @@ def unpacked(chunks: Iterable[bytes], label: str, most: int) -> tuple[Iterator[b
 
 
 def limited(chunks: Iterable[bytes], most: int) -> Iterator[bytes]:
-    """Yield the chunks. Raises TooManyBytesError when they are more than `most` bytes in all."""
+    """Yield the chunks. Raises TooManyBytesError after more than `most` bytes in total."""
     size = 0
     for chunk in chunks:
         size += len(chunk)
@@ -64,7 +63,7 @@ def limited(chunks: Iterable[bytes], most: int) -> Iterator[bytes]:
 
 
 def _peek(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
-    """Return the beginning of the body, and all of it."""
+    """Return the beginning of the body, and an iterator over the whole body."""
     begun = bytearray()
     for chunk in chunks:
         begun += chunk
@@ -102,9 +101,9 @@ def _begins(sample: bytes, coding: Coding) -> bool:
 
 
 def _undone(chunks: Iterator[bytes], coding: Coding) -> Iterator[bytes]:
-    """Undo the streams of a coding, one after another, as gzip may have them.
+    """Decode the streams of a coding, one after another; gzip allows several.
 
-    Zeros between and after them fill a block of a disk or a tape; anything else after an end is ignored.
+    Zeros between and after them are padding; anything else after a stream is ignored.
     """
     decoder, rest, streams = coding.decoder(), b"", 1
     try:

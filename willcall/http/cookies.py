@@ -1,8 +1,8 @@
 """The cookies of one fetch: document servers set one and redirect to themselves, or to a sign-in page and back.
 
-They live as long as the fetch and are stored nowhere. `http.cookiejar` decides which request gets which, by domain,
-path, scheme and expiry, as browsers do. A server that sets a cookie for its whole domain chooses the redirect too, so
-nothing is sent that it could not have put into the URL.
+They exist only during the fetch. `http.cookiejar` decides which request gets which, by domain, path, scheme and expiry,
+as browsers do. A server that sets a cookie for its whole domain also chooses the redirect, so it learns nothing that it
+could not have put into the URL.
 """
 
 from collections.abc import Sequence
@@ -17,13 +17,13 @@ from urllib.response import addinfourl
 if TYPE_CHECKING:
     from http.client import HTTPResponse
 
-#: What one fetch keeps. Browsers keep 50 cookies of 4,096 bytes a domain; servers accept headers of that length.
+#: Limits of one fetch. Browsers store 50 cookies of 4,096 bytes per domain; servers accept headers of that length.
 _MOST_LINES = 50
 _LONGEST_LINE = 4_096
 _MOST_BYTES = 16_384
 
 _DEFAULT_PORTS = {None, 80, 443}
-#: A cookie without `Domain` goes to the very host that set it; by default `http.cookiejar` sends it to subdomains.
+#: A cookie without `Domain` goes only to the host that set it; by default `http.cookiejar` sends it to subdomains too.
 _STRICT = DefaultCookiePolicy.DomainStrictNonDomain
 
 
@@ -35,7 +35,7 @@ class Cookies:
         self._lines_left, self._bytes_left = _MOST_LINES, _MOST_BYTES
 
     def receive(self, url: str, lines: Sequence[str]) -> None:
-        """Keep what the `Set-Cookie` lines of a response set. Lines beyond the bounds are ignored."""
+        """Store the cookies of a response's `Set-Cookie` lines. Lines beyond the limits are ignored."""
         headers = Message()
         for line in lines:
             if self._lines_left <= 0 or len(line) > min(_LONGEST_LINE, self._bytes_left) or not line.isprintable():

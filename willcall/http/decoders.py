@@ -1,6 +1,6 @@
-"""Decode the content codings piece by piece.
+"""Incremental decoders of the content codings.
 
-`br` and `zstd` need a library, which `pip install 'willcall[codings]'` installs. We never ask for these two, but some
+`br` and `zstd` need a library, which `pip install 'willcall[codings]'` installs. We never request these two, but some
 servers use them anyway.
 """
 
@@ -16,11 +16,11 @@ PIECE = 65_536
 
 
 class CodingError(Exception):
-    """A body that cannot be unpacked. The message quotes nothing of it."""
+    """A body that cannot be decoded. The message does not quote it."""
 
 
 class Decoder(Protocol):
-    """Undoes one coding of one stream."""
+    """Decodes one stream of one coding."""
 
     @property
     def finished(self) -> bool:
@@ -28,15 +28,15 @@ class Decoder(Protocol):
 
     @property
     def rest(self) -> bytes:
-        """What follows that end, in what was fed last."""
+        """The bytes after that end, from what was fed last."""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Yield what `data` unpacks to. Raises one of the coding's `errors` for invalid data."""
+        """Yield the decoded `data`. Raises one of the coding's `errors` for invalid data."""
 
 
 @dataclass(frozen=True, slots=True)
 class Coding:
-    """One coding. `magic` are the first bytes of each of its streams, of which a body may have several."""
+    """One coding. `magic` are the first bytes of each stream; a body may have several."""
 
     name: str
     decoder: Callable[[], Decoder]
@@ -63,7 +63,7 @@ class _Zlib:
             piece = self._inner.decompress(data, PIECE)
             yield piece
             data = self._inner.unconsumed_tail
-            # A full piece may not be all there is: fed with nothing, zlib continues with what it holds back.
+            # A full piece may not be all: zlib returns what it holds back when it is fed with nothing.
             if self._inner.eof or (not data and len(piece) < PIECE):
                 return
 
@@ -83,7 +83,7 @@ class _Brotli:
             piece = self._inner.process(data, output_buffer_limit=PIECE)
             yield piece
             data = b""
-            # As with zlib; nor does it accept more before it has yielded all of this.
+            # As with zlib; it also accepts no more data until all of this is read.
             if self.finished or (len(piece) < PIECE and self._inner.can_accept_more_data()):
                 return
 
@@ -125,7 +125,7 @@ _BROTLI = _library("brotli")
 _ZSTD = _library("compression.zstd", "backports.zstd")
 
 GZIP = Coding("gzip", lambda: _Zlib(zlib.MAX_WBITS | 16), b"\x1f\x8b\x08")
-#: What the standard calls deflate, and what some servers send: the same without its frame.
+#: The standard's deflate, and what some servers send: the same without the zlib header.
 ZLIB = Coding("deflate", lambda: _Zlib(zlib.MAX_WBITS))
 DEFLATE = Coding("deflate", lambda: _Zlib(-zlib.MAX_WBITS))
 BROTLI = Coding("br", _Brotli, errors=(_BROTLI.error,) if _BROTLI else ())

@@ -1,4 +1,4 @@
-"""Why an exchange failed. The messages are for people and never quote a URL, a header or a body."""
+"""Errors of exchanges. The messages are for operators and never quote a URL, a header or a body."""
 
 import ssl
 from http.client import HTTPException, IncompleteRead, RemoteDisconnected
@@ -7,7 +7,8 @@ from socket import gaierror
 from requests.exceptions import ReadTimeout, RequestException
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-#: Whatever requests and urllib3 raise for the network and the server; `OSError` and `HTTPException` slip through them.
+#: All that requests and urllib3 raise for the network and the server; some `OSError`s and `HTTPException`s are not
+#: wrapped.
 FAILURES = (RequestException, HTTPError, HTTPException, OSError)
 
 _CONNECT = {
@@ -30,15 +31,15 @@ class ExchangeError(Exception):
 
 
 class ConnectError(ExchangeError):
-    """There was no connection, so nothing was sent."""
+    """No connection was made, so nothing was sent."""
 
 
 class RefusedAddressError(ConnectError):
-    """The host has no address that may be connected to."""
+    """The host has no address to which connections are allowed."""
 
 
 class BrokenExchangeError(ExchangeError):
-    """The connection broke or timed out, or what came is not HTTP. The request may have reached the server."""
+    """The connection broke or timed out, or the response is not HTTP. The request may have reached the server."""
 
 
 class UnusableBodyError(ExchangeError):
@@ -46,7 +47,7 @@ class UnusableBodyError(ExchangeError):
 
 
 class TooManyBytesError(OSError):
-    """More bytes arrived than the exchange may take."""
+    """More bytes arrived than the exchange allows."""
 
 
 def connect_error(error: Exception) -> ConnectError:
@@ -66,7 +67,7 @@ def broken_exchange(error: Exception) -> BrokenExchangeError:
 
 
 def innermost(error: BaseException) -> BaseException:
-    """Return the error that the others only wrap."""
+    """Return the innermost error of a chain."""
     while error.args and isinstance(error.args[-1], BaseException):
         error = error.args[-1]
     return error

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 class Request:
     """One HTTP request. `params` are percent-encoded when it is sent; the body is `form` or `body`.
 
-    Its repr shows no secret.
+    The repr shows no secret.
     """
 
     method: str

@@ -1,12 +1,12 @@
 """Requests to URLs that came from outside: backends' callback URLs, and the addresses of documents.
 
-They are bounded like requests to providers, and guarded against our own network:
+They have the same limits as requests to providers, and cannot reach our own network:
 
-- The guard checks each URL, and the very address that is connected to, for every redirect anew.
-- Headers that the caller adds go to the first URL's origin alone.
-- Cookies that servers set on the way live as long as the call, and go to the servers that set them.
-- https is verified, and no redirect leads from it to http.
-- Time and bytes are bounded over all redirects together.
+- The guard checks each URL, and the address that is actually connected to, again for every redirect.
+- Headers that the caller adds go only to the origin of the first URL.
+- Cookies exist only during the call, and go only to the servers that set them.
+- https is verified, and redirects from https to http are not followed.
+- The limits of time and bytes apply to all redirects together.
 """
 
 import time
@@ -23,16 +23,16 @@ from willcall.http.messages import HttpLimits, Request, Response
 from willcall.http.urls import RedirectError, escape, redirect_target, same_origin
 from willcall.orders.retry_after import retry_after_seconds
 
-#: Redirects that are followed, one after another.
+#: Most redirects that are followed, one after another.
 REDIRECTS = 10
 _REDIRECTING = {301, 302, 303, 307, 308}
-#: Statuses whose body is what was asked for.
+#: Statuses whose body is the requested one.
 WITH_BODY = frozenset({200, 201, 203})
 
 
 @dataclass(frozen=True, slots=True)
 class RequestFailure:
-    """Why there is no response. `why` holds no URL and no secret.
+    """Why there is no response. `why` contains no URL and no secret.
 
     `refused`: the guard refuses it, until the configuration or the host's address changes.
     `bad_redirect`: the host responds, but its redirects lead nowhere.
@@ -44,7 +44,7 @@ class RequestFailure:
 
 
 class OutboundClient:
-    """Sends such requests, for any number of threads."""
+    """Sends such requests. Threads may share it."""
 
     def __init__(self, guard: AddressGuard, clock: Callable[[], float] = time.time) -> None:
         """`guard` decides where they may go; `clock` gives epoch seconds for `Response.received_at`."""
@@ -62,10 +62,10 @@ class OutboundClient:
         follow_delayed: bool = False,
         may_send: Callable[[str], bool] = lambda _: True,
     ) -> Response | RequestFailure:
-        """Fetch what is at a URL, through ten redirects at most. Where `into` is given, the body is written there.
+        """Fetch a URL, through ten redirects at most.
 
-        A redirect with `Retry-After` is followed with `follow_delayed` alone; otherwise it is the response.
-        `may_send` is called before each request, with its URL.
+        With `into`, the body is written there. A redirect with `Retry-After` is followed only with `follow_delayed`;
+        otherwise it is the response. `may_send` is called before each request, with its URL.
         """
         call = _Call(self._guarded, limits, self._guarded.client.budget(limits), Cookies(), into)
         url = first = escape(url)
@@ -91,16 +91,16 @@ class OutboundClient:
     def post(
         self, url: str, body: bytes, headers: Mapping[str, str], limits: HttpLimits, *, trusted: bool = False
     ) -> Response | RequestFailure:
-        """Send a body, once. A redirect is the response; where the body cannot be read, the response has none.
+        """Send a body, once. Redirects are not followed, and a body that cannot be read is left out.
 
-        `trusted`: the URL is the configuration's own, and may lead into our own network.
+        `trusted`: the URL is from the configuration, and may lead into our own network.
         """
         route = self._trusted if trusted else self._guarded
         call = _Call(route, limits, route.client.budget(limits), Cookies())
         return self._send(Request("POST", escape(url), headers=headers, body=body), call)
 
     def check_connection(self, url: str, limits: HttpLimits) -> RequestFailure | None:
-        """Connect to where a URL of the configuration leads, by TLS for https, and send nothing."""
+        """Connect to the host of a URL of the configuration, by TLS for https, and send nothing."""
         try:
             self._trusted.client.check_connection(escape(url), limits)
         except ConnectError as error:
@@ -129,7 +129,7 @@ class OutboundClient:
 
 @dataclass(frozen=True, slots=True)
 class _Route:
-    """A guard, and the connections that it has admitted: nothing else may be sent over them."""
+    """A guard, and the connections that it has allowed: other requests must not use them."""
 
     guard: AddressGuard
     client: HttpClient
@@ -141,7 +141,7 @@ def _route(guard: AddressGuard) -> _Route:
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """What all exchanges of one call share."""
+    """The state that all exchanges of one call share."""
 
     route: _Route
     limits: HttpLimits
@@ -157,7 +157,7 @@ def _is_followed(response: Response, *, follow_delayed: bool) -> bool:
 
 
 def _read_body(request: Request, incoming: IncomingResponse, call: _Call) -> bytes:
-    """Return the body; that of what was asked for goes to `into`. Others count by their status and headers alone."""
+    """Return the body. That of a success goes to `into`; of other responses only status and headers matter."""
     if incoming.status in _REDIRECTING:
         return b""
     found = request.method == "GET" and incoming.status in WITH_BODY

@@ -1,4 +1,4 @@
-"""Read URLs as servers write them: with blanks, letters beyond ASCII, fragments, relative to another one."""
+"""Read URLs as servers write them: with blanks, non-ASCII letters, fragments, or relative to another one."""
 
 import re
 from string import punctuation
@@ -8,7 +8,7 @@ from idna import IDNAError
 from idna import encode as idna_encode
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-#: Scheme and authority. What stands before an `@` is no host; the guard refuses it.
+#: Scheme and authority. Text before an `@` is not the host; the guard refuses it.
 _AUTHORITY = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*:)?//(?P<authority>[^/?#\\]*)", re.IGNORECASE)
 #: Characters that browsers drop from the middle of a URL.
 _DROPPED = re.compile(r"[\t\r\n]")
@@ -21,7 +21,7 @@ class RedirectError(Exception):
 
 
 def escape(url: str) -> str:
-    """Return the URL in ASCII, as browsers send it: the host by IDNA, blanks and other letters percent-encoded."""
+    """Return the URL in ASCII, as browsers send it: the host in IDNA, blanks and non-ASCII letters percent-encoded."""
     url = _DROPPED.sub("", url.strip())
     match = _AUTHORITY.match(url)
     if match and not match["authority"].isascii():
@@ -37,8 +37,8 @@ def same_origin(url: str, other: str) -> bool:
 def redirect_target(url: str, location: str) -> str:
     """Return where a redirect leads, without its fragment; `location` is the header as it was received, in Latin-1.
 
-    From https it never leads to http. Servers behind a proxy that ends TLS often write `http` for themselves: that
-    is read as https. Raises RedirectError.
+    A redirect from https to http is an error, except to the same host: servers behind a proxy that ends TLS often write
+    `http` for themselves, which is read as https. Raises RedirectError.
     """
     try:
         target = urljoin(url, escape(_decoded(location)))
@@ -65,7 +65,7 @@ def _origin(url: str) -> _Origin:
 
 
 def _decoded(location: str) -> str:
-    """Return a header's text: UTF-8 where its bytes are that, else as they are."""
+    """Return a header's text: as UTF-8 if its bytes are valid UTF-8, otherwise unchanged."""
     try:
         return location.encode("latin-1").decode("utf-8")
     except UnicodeError:

@@ -1,1 +1,1 @@
-"""The providers: what to ask each of them and how to read what it says."""
+"""The providers: which requests to send to each, and how to read the responses."""

@@ -1,4 +1,4 @@
-"""What an adapter is: it builds requests and reads responses. No I/O happens here or in any adapter."""
+"""The interface of adapters, which build requests and read responses. Adapters do no I/O."""
 
 import math
 from abc import ABC, abstractmethod
@@ -16,9 +16,9 @@ from willcall.providers.pushes import Pushes
 
 @dataclass(frozen=True, slots=True)
 class OrderQuery:
-    """What an adapter may know of the order that it polls.
+    """The part of an order that an adapter may know.
 
-    `bought_at` (epoch seconds) and `ownership` tell the order's own tickets from others in a user's list.
+    `bought_at` (epoch seconds) and `ownership` distinguish the order's own tickets from others in a user's list.
     """
 
     reference: str = field(repr=False)
@@ -38,7 +38,7 @@ class AccessToken:
 
 @dataclass(frozen=True, slots=True)
 class ListedOrder:
-    """One entry of a provider's list of orders: which order, and what the list says of it."""
+    """One entry of a provider's list of orders: which order, and its outcome."""
 
     reference: str = field(repr=False)
     outcome: Outcome
@@ -46,7 +46,7 @@ class ListedOrder:
 
 @dataclass(frozen=True, slots=True)
 class AccountDefaults:
-    """What an account gets where its table in the configuration says nothing."""
+    """The defaults of an account, for what its table in the configuration leaves out."""
 
     rate: Rate
     polling: PollPolicy
@@ -56,29 +56,29 @@ class OAuth(Protocol):
     """How a provider issues access tokens."""
 
     def token_requests(self, credentials: Any, /) -> Mapping[str, Request]:
-        """Return the requests for a token by the way in which the client authenticates.
+        """Return the requests for a token by authentication method; empty if the account needs no token.
 
-        Where the first is rejected, the others may be tried. Empty where the account needs no token.
+        If the first is rejected, the others may be tried.
         """
 
     def read_token(self, response: Response, /) -> AccessToken | Unauthorized | Throttled | Unavailable:
-        """Return the token, or why there is none, which says nothing of any order. Never raises."""
+        """Return the token, or the reason that there is none, which concerns no order. Never raises."""
 
 
 class OrderLister(Protocol):
     """How a provider lists orders for reconciliation."""
 
     def list_request(self, credentials: Any, access_token: str | None, since: float, /) -> Request | None:
-        """Return the request for the orders changed since `since` (epoch), `None` where the account has no list."""
+        """Return the request for the orders changed since `since` (epoch), or `None` if the account has no list."""
 
     def read_list(self, response: Response, /) -> list[ListedOrder]:
-        """Return what the list says, without entries that cannot be read. Never raises."""
+        """Return the entries of the list that can be read. Never raises."""
 
 
 class UserLists(Protocol):
-    """References that stand for all that a user ever bought, so that other orders' tickets are listed too."""
+    """References that stand for everything a user ever bought, so the response lists other orders' tickets too."""
 
-    #: The references; one with a colon at its end is followed by the user.
+    #: The references; one that ends with a colon is followed by the user.
     references: tuple[str, ...]
 
     def ticket_keys(self, query: OrderQuery, response: Response, /) -> frozenset[str]:
@@ -86,12 +86,12 @@ class UserLists(Protocol):
 
 
 class Adapter(ABC):
-    """One provider, sans I/O. What a provider does not have is `None`."""
+    """One provider, sans I/O. A capability that the provider lacks is `None`."""
 
     name: ClassVar[str]
     credentials: ClassVar[type[Credentials]]
     defaults: ClassVar[AccountDefaults]
-    #: Seconds between two requests for one order that the provider asks for; no configuration undercuts it.
+    #: Least seconds between two requests for one order at this provider; the configuration cannot lower it.
     shortest_interval: ClassVar[float] = 0.0
 
     oauth: ClassVar[OAuth | None] = None
@@ -101,7 +101,7 @@ class Adapter(ABC):
 
     @abstractmethod
     def check_reference(self, reference: str, credentials: Any, /) -> None:
-        """Raise ValueError, with a message that does not repeat the reference, where it cannot be polled."""
+        """Raise ValueError if the reference cannot be polled. The message does not repeat it."""
 
     @abstractmethod
     def status_request(self, query: OrderQuery, credentials: Any, access_token: str | None, /) -> Request:
@@ -109,21 +109,21 @@ class Adapter(ABC):
 
     @abstractmethod
     def read_status(self, query: OrderQuery, response: Response, /) -> Outcome:
-        """Return the one outcome that a response means. Never raises, whatever the bytes."""
+        """Return the outcome that a response means. Never raises, whatever the bytes."""
 
     def reference_is_secret(self, _reference: str, /) -> bool:
-        """Return whether the reference is all it takes to get the tickets, or holds the code of one."""
+        """Return whether the reference alone gives access to the tickets, or contains the code of one."""
         return False
 
     def is_user_list(self, reference: str) -> bool:
-        """Return whether a reference stands for all that a user ever bought."""
+        """Return whether a reference stands for everything a user ever bought."""
         references = self.user_lists.references if self.user_lists else ()
         return any(reference.startswith(one) if one.endswith(":") else reference == one for one in references)
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One set of credentials at a provider, with everything that governs how it is polled.
+    """One set of credentials at a provider, and how it is polled.
 
     `probe_interval`: the shortest and the longest interval at which a stopped or failing account is probed, seconds.
     """
@@ -139,9 +139,9 @@ class Account:
 
     @property
     def key(self) -> str:
-        """`<provider>/<account>`, the way people write an account."""
+        """The account's key, `<provider>/<account>`."""
         return f"{self.provider}/{self.name}"
 
     def token_requests(self) -> Mapping[str, Request]:
-        """Return the requests for an access token, as `OAuth` does; empty where the account needs none."""
+        """Return the requests for an access token, as `OAuth` does; empty if the account needs none."""
         return self.adapter.oauth.token_requests(self.credentials) if self.adapter.oauth else {}

@@ -1,4 +1,4 @@
-"""The part of an account's table in the configuration that is the provider's own: its address and our keys."""
+"""The provider-specific part of an account's table in the configuration: its address and our keys."""
 
 import unicodedata
 from collections.abc import Mapping
@@ -10,14 +10,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, field_val
 
 T = TypeVar("T")
 
-#: What is most often wrong with a secret that was copied from a file.
-LINE_BREAK = "(is a line break left at its end?)"
+#: The most common mistake in a secret that was copied from a file.
+LINE_BREAK = "(does it end with a line break?)"
 #: Control characters, and the separators of lines and paragraphs. https://www.unicode.org/reports/tr44/#General_Category_Values
 _UNSENDABLE = {"Cc", "Zl", "Zp"}
 
 
 def check_line(value: T) -> T:
-    """Return `value`. Raises ValueError for a text, secret or not, of more than one line."""
+    """Return `value`. Raises ValueError for text, secret or not, of more than one line."""
     text = value.get_secret_value() if isinstance(value, SecretStr) else value
     if isinstance(text, str) and any(unicodedata.category(character) in _UNSENDABLE for character in text):
         raise ValueError(f"must have no line break or other control character {LINE_BREAK}")
@@ -25,7 +25,7 @@ def check_line(value: T) -> T:
 
 
 def _safe_url(value: str) -> str:
-    """Return an https URL, or an http one of this machine (a simulator), without a slash at its end."""
+    """Return an https URL, or an http one of this machine (a simulator), without a trailing slash."""
     parts = urlsplit(value)
     if parts.scheme not in {"https", "http"} or not parts.hostname or "@" in parts.netloc:
         raise ValueError("must be an http(s) URL without credentials")
@@ -54,18 +54,18 @@ def _header_secret(value: SecretStr) -> SecretStr:
 
 def _path_secret(value: SecretStr) -> SecretStr:
     if any(character in "/?#%" for character in value.get_secret_value()):
-        raise ValueError("must not contain any of / ? # %, for it is part of a URL's path")
+        raise ValueError("must not contain any of / ? # %, because it is part of a URL's path")
     return value
 
 
 #: A provider's address in an account's table.
 ProviderUrl = Annotated[str, AfterValidator(_safe_url)]
-#: A secret that goes into a header as it is.
+#: A secret that is sent in a header unchanged.
 HeaderSecret = Annotated[SecretStr, AfterValidator(_header_secret)]
 
 
 class Credentials(BaseModel):
-    """What every provider's table has. Secrets are `pydantic.SecretStr`, so that no log, error or repr shows them."""
+    """Base of every provider's table. Secrets are `pydantic.SecretStr`, so that no log, error or repr shows them."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -79,12 +79,12 @@ class Credentials(BaseModel):
 
 
 class PushCredentials(Credentials):
-    """The same of a provider that calls back. `webhook_token` is the secret part of our address."""
+    """The same for a provider that sends webhooks. `webhook_token` is the secret part of our address."""
 
     webhook_token: Annotated[HeaderSecret, AfterValidator(_path_secret)] | None = None
 
 
 def webhook_token(credentials: Credentials) -> str | None:
-    """Return the secret part of the address that the provider calls, or `None` where it is not to call."""
+    """Return the secret part of the address that the provider calls, or `None` if webhooks are not set up."""
     token = credentials.webhook_token if isinstance(credentials, PushCredentials) else None
     return token.get_secret_value() if token else None

@@ -1,4 +1,4 @@
-"""Read dates in responses, and what they say of a ticket's age. Providers name and write them in many ways."""
+"""Read dates in responses, and the age of tickets from them. Providers name and write dates in many ways."""
 
 import re
 from collections.abc import Mapping
@@ -9,14 +9,14 @@ from typing import Any
 from willcall.providers.reading import as_object, as_text
 
 _DAY = 86_400.0
-#: Seconds by which a date without a time zone may be later than in UTC.
+#: Seconds by which a time without a time zone may be later than the same time in UTC.
 _ZONES = 12 * 3_600.0
-#: Seconds that an event lasts at most, where only its start is stated.
+#: Seconds that an event lasts at most, if only its start is given.
 _LONGEST_EVENT = 31 * _DAY
-#: Numbers from here on are milliseconds since the epoch.
+#: Numbers from this one on are milliseconds since the epoch.
 _MILLISECONDS = 1e11
 
-# Names of fields in lower case, less `_` and `-`.
+# Names of fields in lower case, without `_` and `-`.
 _ISSUED = {
     *("issuedat", "issued", "issuedon", "issueddate", "issuedate", "dateissued", "issuancedate"),
     *("fulfilledat", "fulfilmentdate", "fulfillmentdate", "completedat"),
@@ -30,7 +30,7 @@ _OVER = {
     *("validuntil", "validto", "validthrough", "scannableuntil", "eventend", "eventendsat", "eventenddate"),
     *("endsat", "enddate", "endtime", "visitdate", "eventdate"),
 }
-#: When a purchase was made. Of a ticket this would say little: its barcode may be older than its sale.
+#: When a purchase was made. For a ticket this means little: its barcode may be older than its sale.
 _CREATED = {
     *("createdat", "created", "createdon", "createddate", "creationdate", "datecreated", "orderedat", "orderdate"),
     *("purchasedat", "purchasedate", "boughtat", "bookedat", "bookingdate", "bookedon"),
@@ -40,7 +40,7 @@ _STARTS = {"eventstart", "eventstartsat", "eventstartdate", "startsat", "startda
 
 
 def moment(value: object) -> float | None:
-    """Return an ISO 8601 date and time as epoch seconds (UTC where it names no zone), `None` for anything else."""
+    """Return an ISO 8601 date and time as epoch seconds (UTC without a zone), or `None` for anything else."""
     try:
         time = datetime.fromisoformat(as_text(value) or "")
         return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC).timestamp()
@@ -49,7 +49,7 @@ def moment(value: object) -> float | None:
 
 
 def latest(value: object) -> float | None:
-    """Return the latest moment that a date can mean, in epoch seconds: a day lasts until it ends everywhere."""
+    """Return the latest moment that a date can mean, in epoch seconds: a day ends with its last time zone."""
     written = as_text(value) or ""
     if _EPOCH.fullmatch(written):
         value = float(written)
@@ -73,15 +73,15 @@ def _mail_date(written: str) -> float | None:
 
 
 def issued_at(fields: Mapping[str, Any]) -> float | None:
-    """Return when something was issued, else when it last changed, or `None` where no field says so."""
+    """Return when something was issued, otherwise when it last changed, or `None` without such a field."""
     found = {_plain(name): at for name, value in fields.items() if (at := latest(value)) is not None}
     return next((found[name] for names in (_ISSUED, _CHANGED) for name in sorted(names & found.keys())), None)
 
 
 def is_older(fields: Mapping[str, Any], bought_at: float) -> bool:
-    """Return whether the fields say that something was issued, last changed or over before it could be bought.
+    """Return whether something was issued, last changed or over before it could be bought.
 
-    The fields of an `event` among them count too.
+    The fields of an `event` among the fields count too.
     """
     for name, value in (*fields.items(), *as_object(fields.get("event")).items()):
         at, plain = latest(value), _plain(name)
@@ -95,7 +95,7 @@ def is_older(fields: Mapping[str, Any], bought_at: float) -> bool:
 
 
 def created_before(fields: Mapping[str, Any], bought_at: float) -> bool:
-    """Return whether the fields say that a purchase was made more than a day before an order was bought.
+    """Return whether a purchase was made more than a day before an order was bought.
 
     A purchase is created when the customer begins it, hence the day.
     """

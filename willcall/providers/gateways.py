@@ -1,7 +1,7 @@
-"""Tell a refusal by a gateway (CDN, firewall, proxy) from one by the provider behind it.
+"""Distinguish a refusal by a gateway (CDN, firewall, proxy) from one by the provider behind it.
 
-A gateway that takes our requests for an attack responds with 403 in the provider's place. That says nothing about our
-key or the order.
+A gateway that mistakes our requests for an attack responds with 403 itself. That says nothing about our key or the
+order.
 """
 
 import json
@@ -30,7 +30,7 @@ _GATEWAY_HEADERS = frozenset(
         "x-varnish",
     }
 )
-#: Names of gateways in `Server` and `Via`. An ordinary web server, such as nginx, is none.
+#: Names of gateways in `Server` and `Via`. Ordinary web servers, such as nginx, are not gateways.
 _GATEWAY_NAMES = re.compile(
     r"cloudflare|cloudfront|akamai|awselb|awswaf|bigip|big-ip|imperva|incapsula|sucuri|fastly|varnish|squid|datadome|"
     r"google frontend|azure front door|azure application gateway|haproxy|envoy|kong|barracuda|fortiweb|ddos-guard",

@@ -1,4 +1,4 @@
-"""Log wait hints and dates that a server can hardly have meant."""
+"""Log implausible wait hints and dates."""
 
 import sys
 from threading import Lock
@@ -15,7 +15,7 @@ _SILENCE = 86_400.0
 
 
 class ImplausibleHints:
-    """Logs the first implausible hint of each kind and account, and the next one after a day without any."""
+    """Logs the first implausible hint per kind and account, and again after a day without any."""
 
     def __init__(self) -> None:
         self._lock = Lock()

@@ -12,9 +12,9 @@ from willcall.http.messages import Response
 from willcall.orders.outcomes import Malformed
 from willcall.providers.reading import read_json, read_text
 
-#: A string, also one that never ends; possessive, so that no input makes it go back.
+#: A string, also an unterminated one; possessive, so that no input causes backtracking.
 _STRING = r'"(?:[^"\\]|\\.)*+"?'
-#: A block comment that never ends takes the rest, so that no input makes it go back either.
+#: An unterminated block comment extends to the end, so that no input causes backtracking either.
 _BLOCK = r"/\*(?:[^*]|\*(?!/))*+(?:\*/|\Z)"
 _COMMENT = re.compile(rf"({_STRING})|//[^\r\n]*|{_BLOCK}", re.DOTALL)
 _TRAILING_COMMA = re.compile(rf"({_STRING})|,(?=\s*[\]}}])", re.DOTALL)
@@ -43,8 +43,8 @@ def read_lenient_object(response: Response) -> dict[str, Any] | Malformed:
 def repair(text: str) -> str:
     """Return `text` without comments and without commas before a closing bracket.
 
-    A `//` comment ends with its line. One that the text ends in stops before the closing brackets there, as
-    samples are found with all their lines run together.
+    A `//` comment ends with its line. In the last line it ends before the closing brackets, because some samples have
+    all their lines joined.
     """
     text = text.rstrip()
     closing = len(text.rstrip(" \t\r\n]}"))

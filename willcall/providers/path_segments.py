@@ -2,14 +2,14 @@
 
 from urllib.parse import quote
 
-#: Longest segment that is sent, characters.
+#: Longest segment, in characters.
 _LONGEST = 255
 
 
 def check_path_segment(value: str) -> str:
-    """Return `value`. Raises ValueError, which does not repeat it, where it cannot be one segment of a URL's path.
+    """Return `value`. Raises ValueError, which does not repeat it, if it cannot be one segment of a URL's path.
 
-    Slashes and dot segments would lead to another endpoint, also percent-encoded.
+    Slashes and dot segments would lead to another endpoint, even percent-encoded.
     """
     if not value or value.isspace():
         raise ValueError("must not be empty")

@@ -1,4 +1,4 @@
-"""What an adapter does where its provider calls back: verify and read a push, and answer it. No I/O."""
+"""The interface for providers that send webhooks: verify and read a push, and build the response. No I/O."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from willcall.orders.pushes import OrderProgress, Push
 
 @dataclass(frozen=True, slots=True)
 class PushRequest:
-    """One call of a provider: the bytes as they came. Header names are in lower case."""
+    """One webhook call, as received. Header names are in lower case."""
 
     body: bytes = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
@@ -17,9 +17,10 @@ class PushRequest:
 
 @dataclass(frozen=True, slots=True)
 class ParsedPush:
-    """A push about one order. `kind` is the provider's word for what it is, `word` its status word if any.
+    """A push about one order.
 
-    `files` are the contents that came with it, one per ticket of an `TicketsPush` (`None`: that ticket has no file).
+    `kind` is the provider's name for the type of push, `word` its status word, if any. `files` are the contents that it
+    brings, one per ticket of a `TicketsPush` (`None`: that ticket has no file).
     """
 
     reference: str = field(repr=False)
@@ -31,12 +32,12 @@ class ParsedPush:
 
 @dataclass(frozen=True, slots=True)
 class UnverifiedPush:
-    """A call that is not signed as the provider signs. Nothing in it counts."""
+    """A call without the provider's valid signature. It is ignored."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnreadablePush:
-    """The provider's own call, of which we cannot tell what it says or which order it is about."""
+    """An authentic call that cannot be read, or that names no order."""
 
     detail: str
 
@@ -46,7 +47,7 @@ PushReading = ParsedPush | UnverifiedPush | UnreadablePush
 
 @dataclass(frozen=True, slots=True)
 class PushResponse:
-    """What the provider is answered."""
+    """The response to the provider."""
 
     status: int
     body: str = ""
@@ -54,13 +55,13 @@ class PushResponse:
 
 
 class Pushes(Protocol):
-    """What one provider's pushes say, sans I/O."""
+    """Reads one provider's pushes and builds the responses, sans I/O."""
 
     #: Largest body of a call, bytes; `None`: `api.max_webhook_bytes`, for calls that bring files.
     max_bytes: int | None
 
     def read_push(self, request: PushRequest, credentials: Any, /) -> PushReading:
-        """Return the one thing that a call means. Never raises, whatever the bytes. `detail` never quotes them."""
+        """Return what a call means. Never raises, whatever the bytes. `detail` never quotes them."""
 
     def answer_push(self, reading: PushReading, progress: OrderProgress, credentials: Any, /) -> PushResponse:
-        """Return the answer in the provider's own form, given what became of the push."""
+        """Return the response in the provider's own form, given the result of the push."""

@@ -1,6 +1,6 @@
-"""Read responses as all adapters do: the HTTP status first, then JSON, then tolerant access to its values.
+"""Read responses, for all adapters: first the HTTP status, then JSON, then its values, tolerantly.
 
-Nothing here raises on bytes from outside. `detail` texts never quote the body.
+Nothing here raises an exception for bytes from outside. `detail` texts never quote the body.
 """
 
 import json
@@ -25,7 +25,7 @@ from willcall.orders.outcomes import (
 from willcall.orders.retry_after import retry_after_seconds
 from willcall.providers.gateways import is_gateway_refusal
 
-#: What an HTTP status means at every provider; 403 and 5xx see below, any other is `Malformed`.
+#: What an HTTP status means at every provider. For 403 and 5xx see below; any other is `Malformed`.
 HTTP_STATUSES: Mapping[int, Outcome] = {
     401: Unauthorized(whole_account=True),
     404: Missing(),
@@ -36,17 +36,17 @@ HTTP_STATUSES: Mapping[int, Outcome] = {
 
 
 def retry_after(response: Response) -> float | None:
-    """Return the response's `Retry-After` in seconds, or `None` where it has none that can be understood."""
+    """Return the response's `Retry-After` in seconds, or `None` without a readable one."""
     return retry_after_seconds(response.headers, response.received_at)
 
 
 def with_retry_after(outcome: Outcome, response: Response) -> Outcome:
-    """Return the outcome with the wait that its response asked for, whatever the response means."""
+    """Return the outcome with the wait that its response asked for."""
     return extend_retry_after(outcome, retry_after(response))
 
 
 def status_outcome(response: Response, *ok: int) -> Outcome | None:
-    """Return the outcome that the HTTP status alone decides, or `None` where the body must be read.
+    """Return the outcome that the HTTP status alone decides, or `None` if the body must be read.
 
     `ok` are the statuses whose body the adapter reads, 200 by default. Redirects are not followed, so they are
     `Malformed`.
@@ -68,7 +68,7 @@ def _outcome_of(response: Response) -> Outcome:
 
 
 def _forbidden(response: Response) -> Outcome:
-    """Read a 403: a server that says when to come back, or a gateway, has not rejected our key."""
+    """Read a 403. With a `Retry-After`, or from a gateway, it does not reject our key."""
     if retry_after(response) is not None:
         return Throttled(detail="HTTP 403")
     if is_gateway_refusal(response):
@@ -77,14 +77,14 @@ def _forbidden(response: Response) -> Outcome:
 
 
 def read_text(response: Response) -> str:
-    """Return the body as text, in whatever charset it is. Raises ValueError where it is in none."""
+    """Return the body as text, in any charset. Raises ValueError if none fits."""
     return decode_text(response.body, response.headers.get("content-type", ""))
 
 
 def read_json(response: Response) -> object:
     """Return the body as JSON, or `Malformed`.
 
-    Python's reader accepts what cannot be written again: NaN, infinities and lone surrogates. Here they are rejected.
+    NaN, infinities and lone surrogates are rejected: Python reads them, but they cannot be written again.
     """
     if not response.body.strip():
         return Malformed(detail="empty body")
@@ -114,7 +114,7 @@ def read_object(response: Response) -> dict[str, Any] | Malformed:
 
 
 def as_text(value: object) -> str | None:
-    """Return a non-empty string as it is, a number as its digits, `None` for anything else."""
+    """Return a non-empty string unchanged, a number as its digits, or `None` for anything else."""
     if isinstance(value, bool):
         return None
     if isinstance(value, float):
@@ -125,7 +125,7 @@ def as_text(value: object) -> str | None:
 
 
 def as_int(value: object) -> int | None:
-    """Return a whole number, also one written as a string of digits, `None` for anything else."""
+    """Return a whole number, also one written as a string of digits, or `None` for anything else."""
     if isinstance(value, bool):
         return None
     if isinstance(value, float):
@@ -136,7 +136,7 @@ def as_int(value: object) -> int | None:
 
 
 def as_object(value: object) -> Mapping[str, Any]:
-    """Return an object as it is, the object in a list of one, and an empty one for anything else.
+    """Return an object unchanged, the object in a list of one, or an empty one for anything else.
 
     PHP writes an array as a list or as an object, depending on its keys.
     """
@@ -146,7 +146,7 @@ def as_object(value: object) -> Mapping[str, Any]:
 
 
 def as_list(value: object) -> list[Any]:
-    """Return a list as it is, `None` as an empty one, a single value as a list of it.
+    """Return a list unchanged, `None` as an empty one, a single value as a list of it.
 
     An object whose keys are all numbers is a list that PHP wrote.
     """
@@ -158,29 +158,29 @@ def as_list(value: object) -> list[Any]:
 
 
 def as_web_url(value: object) -> str | None:
-    """Return a string that is an http(s) URL, `None` for anything else."""
+    """Return a string that is an http(s) URL, or `None` for anything else."""
     link = as_text(value)
     return link if link and link.lower().startswith(("https://", "http://")) and len(link) <= _LONGEST_URL else None
 
 
 #: Digits of the longest number that fits in 64 bits, and the longest URL in practice.
 _MOST_DIGITS, _LONGEST_URL = 18, 2_048
-#: What `extra_fields` keeps: so many fields, of so many characters of JSON with so many brackets each.
+#: Limits of `extra_fields`: fields, and per field characters of JSON and brackets.
 _MOST_FIELDS = 50
 _LONGEST_FIELD = 4_096
 _MOST_BRACKETS = 100
-#: Longest status word that is kept, characters; the known ones have at most 20.
+#: Longest status word that is stored, in characters; the known ones have at most 20.
 _LONGEST_WORD = 64
 
 
 def extra_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the provider's own fields that go along as a ticket's `extra`: those that are small and not null."""
+    """Return the provider's own fields for a ticket's `extra`: those that are small and not null."""
     small = ((name[:100], value) for name, value in fields.items() if value is not None and _small(value))
     return dict(islice(small, _MOST_FIELDS))
 
 
 def status_word(value: object) -> str | None:
-    """Return the provider's own word for a status, cut where it is longer than any word is."""
+    """Return the provider's own word for a status, cut to a plausible length."""
     word = as_text(value)
     return word and word[:_LONGEST_WORD]
 

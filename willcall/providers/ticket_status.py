@@ -1,4 +1,4 @@
-"""What providers' words for the status of a single ticket mean."""
+"""The meaning of providers' words for the status of a single ticket."""
 
 from collections.abc import Mapping
 
@@ -17,5 +17,5 @@ CANCELLED = {"cancelled", "canceled"}
 
 
 def ticket_status(word: str | None) -> TicketStatus | None:
-    """Return what a ticket's status word means, `None` for an unknown one. Without a word it is valid."""
+    """Return what a ticket's status word means, or `None` if it is unknown. Without a word the ticket is valid."""
     return TICKET_STATUSES.get((word or "valid").lower())

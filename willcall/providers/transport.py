@@ -1,4 +1,4 @@
-"""Send requests to providers: the response, or the outcome of having none."""
+"""Send requests to providers, and turn a missing response into an outcome."""
 
 import time
 from collections.abc import Callable
@@ -15,7 +15,7 @@ _OK = 200
 
 
 class ProviderTransport:
-    """Exchanges one request for one response, for any number of threads.
+    """Sends requests to providers. Threads may share it.
 
     `clock` gives epoch seconds for `Response.received_at`.
     """
@@ -26,7 +26,7 @@ class ProviderTransport:
         self._hints = ImplausibleHints()
 
     def exchange(self, account: Account, request: Request) -> Response | Unavailable | Malformed:
-        """Return the provider's response, or the outcome of not having it whole. Redirects are not followed.
+        """Return the provider's response, or the outcome if it is missing or incomplete. Redirects are not followed.
 
         Raises ValueError for a request that cannot be sent, which is a bug.
         """
@@ -44,7 +44,7 @@ class ProviderTransport:
         self._client.close()
 
     def _read(self, incoming: IncomingResponse, account: Account) -> Response | Unavailable | Malformed:
-        """Read the body. A status other than 200 counts by its headers even where the body cannot be read."""
+        """Read the body. If it cannot be read, a response other than 200 still counts, by its status and headers."""
         failure, body = None, b""
         try:
             body = b"".join(incoming.chunks(account.http.max_bytes))

@@ -197,7 +197,7 @@ def test_a_document_in_a_private_network_is_reported_with_the_setting_to_allow_i
     fetch_documents(h.context, "ord-1")
     (fetching,) = h.context.stores.fetches.progress(["ord-1"])
     assert fetching is not None
-    assert fetching.why == "the address is not public, nor named by `outbound.allow`"
+    assert fetching.why == "the address is not public, and not in `outbound.allow`"
 
 
 def test_waits_between_fetches_grow_and_end_within_days(make_system: Setup, answers: Answers) -> None:

@@ -95,7 +95,7 @@ def test_all_proofs_of_delivery_are_stored(harness: WebhookHarness) -> None:
 def test_the_same_push_in_another_form_counts_once(harness: WebhookHarness, push: dict[str, Any]) -> None:
     harness.submit(quantity=2)
     for body in (json.dumps(push), json.dumps(push, indent=4), json.dumps(push, sort_keys=True, separators=(",", ":"))):
-        assert harness.answer(body.encode())["message"] == "The ticket was taken; the order has 1 of 2."
+        assert harness.answer(body.encode())["message"] == "The ticket was accepted; the order has 1 of 2."
     assert len(harness.order().tickets) == 1
 
 

@@ -47,7 +47,7 @@ def test_an_order_is_complete_when_every_seat_has_its_ticket(harness: WebhookHar
     assert harness.answer(seat(100, type=kind)) == {
         "external_id": "o-1",
         "order_status": "Approved",
-        "message": "The ticket was taken; the order has 1 of 2.",
+        "message": "The ticket was accepted; the order has 1 of 2.",
         "success": True,
     }
     assert harness.order().status is Status.PARTIAL
@@ -114,7 +114,7 @@ def test_a_repeated_push_counts_tickets_received_since(harness: WebhookHarness) 
     harness.submit(quantity=3)
     harness.answer(seat(1))
     harness.answer(seat(2))
-    assert harness.answer(seat(1))["message"] == "The ticket was taken; the order has 2 of 3."
+    assert harness.answer(seat(1))["message"] == "The ticket was accepted; the order has 2 of 3."
 
 
 @pytest.mark.parametrize("push", [seat(100), PAPER, update("Approved")])
@@ -157,7 +157,7 @@ def test_a_push_for_an_earlier_order_applies_to_a_later_one_with_its_reference(h
     harness.answer(seat(1))
     cancel_order(harness.system.context, "ord-1")
     harness.submit(quantity=2, id="ord-2")
-    assert harness.answer(seat(1))["message"] == "The ticket was taken; the order has 1 of 2."
+    assert harness.answer(seat(1))["message"] == "The ticket was accepted; the order has 1 of 2."
     assert harness.system.order("ord-2").status is Status.PARTIAL
 
 

@@ -28,7 +28,7 @@ from willcall.providers.funtrips.records import (
 from willcall.providers.path_segments import check_reference_segment, path_segment
 from willcall.providers.reading import as_object, as_text, read_json, read_object, retry_after, status_outcome
 
-#: What the status of a record means, in lower case. https://docs.funtrips.io/reference/confirmfulfillment
+#: What each status of a record means, in lower case. https://docs.funtrips.io/reference/confirmfulfillment
 STATUSES: Mapping[str, RecordStatus] = {
     "pending": RecordStatus.WAITING,
     "confirmed": RecordStatus.WAITING,
@@ -44,21 +44,21 @@ _NOT_READY = {202, 409}
 _USER = "user:"
 _ME = "me"
 _LONGEST_USER = 255
-#: Orders that one list is read for.
+#: Most orders that are read from one list.
 _MOST_LISTED = 1_000
 
 _OAUTH_FIELDS = ("token_url", "client_id", "client_secret")
-#: How long a token is used whose life is not stated, and the longest that we believe, seconds.
+#: Lifetime of a token if none is given, and the longest plausible one, in seconds.
 _UNSTATED_LIFE, _LONGEST_LIFE = 300.0, 86_400.0
-#: Error codes with which some servers answer 400 though the client is not at fault.
+#: Error codes that some servers send with 400 although the request is not at fault.
 _TEMPORARY = {"temporarily_unavailable", "server_error"}
 
 
 class FuntripsCredentials(Credentials):
     """A backend's OAuth client (`token_url`, `client_id`, `client_secret`), or a headless `public_bearer`.
 
-    `base_url` has the stage in it; `/v1` is added here. `token_auth` is how the token endpoint takes id and secret;
-    unless it is set, each way is tried until one works.
+    `base_url` contains the stage; `/v1` is added here. `token_auth` is how the token endpoint accepts id and secret; if
+    it is not set, each method is tried until one works.
     """
 
     token_url: ProviderUrl | None = None
@@ -84,7 +84,7 @@ class FuntripsCredentials(Credentials):
 
     @property
     def headless(self) -> bool:
-        """Whether the account asks as one user, with a public bearer."""
+        """Whether the account acts as one user, with a public bearer."""
         return self.public_bearer is not None
 
 
@@ -95,9 +95,9 @@ class FuntripsOAuth:
     """
 
     def token_requests(self, credentials: FuntripsCredentials, /) -> dict[str, Request]:
-        """Return the requests for a token by `token_auth`: that of the setting, else one for each way that differs.
+        """Return the requests for a token by method: that of the setting `token_auth`, otherwise each distinct one.
 
-        The standard has id and secret form-encoded in Basic, which many servers do not decode; others read the body.
+        The standard form-encodes id and secret in Basic, which many servers do not decode; others read the body.
 
         https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1
         """
@@ -120,9 +120,9 @@ class FuntripsOAuth:
         return requests
 
     def read_token(self, response: Response, /) -> AccessToken | Unauthorized | Throttled | Unavailable:
-        """Return the token, or why there is none; a response that makes no sense is an outage of the endpoint.
+        """Return the token, or why there is none; an unreadable response counts as an outage of the endpoint.
 
-        A client that is rejected gets 400 or 401. https://www.rfc-editor.org/rfc/rfc6749#section-5.2
+        A rejected client gets 400 or 401. https://www.rfc-editor.org/rfc/rfc6749#section-5.2
         """
         if response.status in range(200, 300):  # some endpoints respond with 201 or 203
             token = _read_token_body(response)
@@ -138,19 +138,19 @@ class FuntripsOAuth:
 
 
 class FuntripsListing:
-    """Lists all fulfilments, for a backend alone."""
+    """Lists all fulfilments; only for backends."""
 
     def list_request(
         self, credentials: FuntripsCredentials, access_token: str | None, _since: float, /
     ) -> Request | None:
-        """The admin list without a filter: the names of the time filters are not documented."""
+        """Request the admin list without a filter: the names of the time filters are not documented."""
         if credentials.headless:
             return None
         url = f"{credentials.base_url}/v1/admin/fulfillments"
         return Request("GET", url, headers=_authorized(access_token))
 
     def read_list(self, response: Response, /) -> list[ListedOrder]:
-        """What the list says of each checkout, all its records taken together."""
+        """Return each checkout of the list, with the outcome of all its records."""
         records = _records(response)
         if status_outcome(response) is not None or isinstance(records, Malformed):
             return []
@@ -170,7 +170,7 @@ class FuntripsUserLists:
     references: tuple[str, ...] = (_USER, _ME)
 
     def ticket_keys(self, query: OrderQuery, response: Response, /) -> frozenset[str]:
-        """All tickets of the user, of whatever age."""
+        """Return the keys of all tickets of the user, of any age."""
         records = _records(response)
         return frozenset() if isinstance(records, Malformed) else user_ticket_keys(records, _user(query.reference))
 
@@ -180,7 +180,7 @@ class FuntripsAdapter(Adapter):
 
     name = "funtrips"
     credentials = FuntripsCredentials
-    #: No limit is stated; ten a second is ours. The back-off is the guide's 3, 5, 8, 13 up to 30 seconds.
+    #: No limit is documented; ten a second is our choice. The back-off is the guide's 3, 5, 8, 13 up to 30 seconds.
     #: https://docs.funtrips.io ("How polling works")
     defaults = AccountDefaults(
         rate=Rate(limit=10, period=1, burst=10), polling=PollPolicy(initial=3, factor=1.6, cap=30)
@@ -190,7 +190,7 @@ class FuntripsAdapter(Adapter):
     user_lists = FuntripsUserLists()
 
     def check_reference(self, reference: str, credentials: FuntripsCredentials, /) -> None:
-        """A checkout id; or a user, as `FuntripsUserLists` has it."""
+        """Accept a checkout id, or one of the references in `FuntripsUserLists`."""
         is_user = reference.startswith(_USER)
         if credentials.headless and is_user:
             raise ValueError("a reference of the form user:... needs OAuth credentials")
@@ -202,7 +202,7 @@ class FuntripsAdapter(Adapter):
             check_reference_segment("checkout_id", reference)
 
     def status_request(self, query: OrderQuery, credentials: FuntripsCredentials, token: str | None, /) -> Request:
-        """A backend filters the admin list; a user reads one checkout, or all of its own."""
+        """Filter the admin list as a backend; as a user, read one checkout or all of the user's own."""
         if credentials.public_bearer is not None:
             one = f"checkouts/{path_segment(query.reference)}/fulfillment"
             path = "me/fulfillments" if query.reference == _ME else one
@@ -217,7 +217,7 @@ class FuntripsAdapter(Adapter):
         )
 
     def read_status(self, query: OrderQuery, response: Response, /) -> Outcome:
-        """202 and 409 wait, and so does a 200 without tickets; a 200 with tickets has them."""
+        """Read 202, 409 and a 200 without tickets as not ready; a 200 with tickets has them all."""
         if response.status in _NOT_READY:
             return NotReady(detail=f"HTTP {response.status}")
         outcome = status_outcome(response)
@@ -236,12 +236,12 @@ def _records(response: Response) -> list[Record] | Malformed:
 
 
 def _user(reference: str) -> str | None:
-    """Return the user whom a reference names, `None` for `me`: the owner of the bearer."""
+    """Return the user whom a reference names, or `None` for `me`, the owner of the bearer."""
     return reference.removeprefix(_USER) if reference != _ME else None
 
 
 def _check_user(user: str) -> None:
-    """The backend's own id of a user goes into a filter, so it may hold more than a path segment does."""
+    """Raise ValueError for an impossible user id. It is sent in a filter, not in the path."""
     if not user.strip() or len(user) > _LONGEST_USER or not user.isprintable():
         raise ValueError(f"external_user_id must be 1 to {_LONGEST_USER} printable characters")
 

@@ -1,7 +1,7 @@
-"""Funtrips' fulfilment records: which there are, what they hold, and what those of one order or user mean.
+"""Funtrips' fulfilment records: their tickets, and the outcome for one order or user.
 
-The response's body is documented nowhere in full, so any likely form is taken. What a record says of its status is
-inferred from the names of events; it never outweighs the guide's word that a 200 with tickets has the tickets.
+The response's body is not documented in full, so any likely form is accepted. The meaning of a record's status is
+inferred from the names of events; by the guide, a 200 with tickets has the tickets whatever it says.
 
 https://docs.funtrips.io · https://docs.funtrips.io/reference/adminlistuserfulfillmentorders
 https://docs.funtrips.io/reference/admingetuserfulfillmentordertickets
@@ -24,9 +24,9 @@ from willcall.providers.reading import as_list, as_object, as_text, as_web_url, 
 from willcall.providers.ticket_status import ticket_status
 
 _LISTS = ("items", "data", "results", "fulfillments")
-#: A record has at least one of these; anything else is none.
+#: A record has at least one of these fields; other objects are not records.
 _RECORD_FIELDS = {"tickets", "pdf_url", "status", "state", "checkout_id", "external_user_id"}
-#: Fields that are read, so that they are not kept among the others.
+#: Fields that are read, and so left out of a ticket's `extra`.
 _TICKET_LIST_FIELDS = {"tickets", "pdf_url"}
 _CODES = ("barcode", "code", "qr_code")
 _SEAT = ("section", "row", "seat", "valid_from", "valid_until")
@@ -34,7 +34,7 @@ _TICKET_FIELDS = {*_CODES, *_SEAT, "pdf_url"}
 
 
 class RecordStatus(Enum):
-    """What a record's status word means. UNSTATED: it has none."""
+    """The meaning of a record's status word. UNSTATED: it has none."""
 
     WAITING = auto()
     COMPLETED = auto()
@@ -49,7 +49,7 @@ _ENDED = {RecordStatus.FAILED, RecordStatus.CANCELLED}
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One fulfilment record, with its status word and what that means."""
+    """One fulfilment record, with its status word and the meaning of that."""
 
     fields: Mapping[str, Any]
     word: str | None
@@ -57,12 +57,12 @@ class Record:
 
     @property
     def checkout(self) -> str | None:
-        """The checkout that it belongs to, where it says so."""
+        """The checkout that it belongs to, if it names one."""
         return as_text(self.fields.get("checkout_id"))
 
     @property
     def has_tickets(self) -> bool:
-        """Whether it holds tickets; the PDF of one that waits and lists none yet is no ticket."""
+        """Whether it has tickets. The PDF of a waiting record that lists none yet is not a ticket."""
         return self.status is not RecordStatus.WAITING or self.is_itemised
 
     @property
@@ -72,19 +72,19 @@ class Record:
 
     @property
     def is_open(self) -> bool:
-        """Whether a record beside others with tickets still owes some, or has lost them."""
+        """Whether tickets of the record are still missing, or were lost, while others of its order have theirs."""
         if self.status in {RecordStatus.WAITING, RecordStatus.UNKNOWN}:
             return not tickets_of(self).everything
         return self.status is RecordStatus.FAILED
 
     def is_older(self, bought_at: float) -> bool:
-        """Return whether it cannot belong to an order that was bought at `bought_at`."""
+        """Return whether it is too old for an order that was bought at `bought_at`."""
         return is_older(self.fields, bought_at) or created_before(self.fields, bought_at)
 
 
 @dataclass(frozen=True, slots=True)
 class RecordTickets:
-    """The tickets that records hold.
+    """The tickets of records.
 
     `tickets` are those in their lists, `files` the PDFs of whole records. `unreadable`: there are tickets with neither
     a code nor a PDF.
@@ -96,12 +96,12 @@ class RecordTickets:
 
     @property
     def everything(self) -> Tickets:
-        """What the customer gets, each ticket once."""
+        """The tickets for the customer, each once."""
         return without_duplicates((*self.tickets, *self.files))
 
     @property
     def count(self) -> int:
-        """How many people get in at least."""
+        """How many people the tickets let in, at least."""
         return count_admissions(self.tickets)
 
     @property
@@ -123,11 +123,11 @@ def read_records(body: object, statuses: Mapping[str, RecordStatus]) -> list[Rec
 
 
 def checkout_outcome(records: list[Record], checkout: str, quantity: int | None = None) -> Outcome:
-    """Return what the records of one checkout mean.
+    """Return the outcome of one checkout's records.
 
-    A record that names another checkout is not ours, whatever filter was asked for. Only where all records say so is
-    the order failed or cancelled. A 200 has the tickets, so they are not counted, for one may be a group's. But where
-    a ticket is there repeatedly, and without that there are fewer than the caller's `quantity`, some are missing.
+    A record that names another checkout is ignored, whatever the filter was. The order is failed or cancelled only if
+    all records say so. A 200 has all tickets, so they are not counted: one may be for a group. But if tickets are
+    listed repeatedly, and there are fewer different ones than the caller's `quantity`, some are missing.
     """
     ours = _of("checkout_id", checkout, records)
     if isinstance(ours, Malformed):
@@ -149,10 +149,10 @@ def checkout_outcome(records: list[Record], checkout: str, quantity: int | None 
 
 
 def user_outcome(records: list[Record], user: str | None, query: OrderQuery) -> Outcome:
-    """Return what the list of one user means: issued once it holds as many tickets of the order's own as it bought.
+    """Return the outcome of a user's list: issued once it has as many of the order's own tickets as were bought.
 
-    It holds other orders of the same user too. So a failed or a cancelled record decides nothing, and what is older
-    than the order or another's does not count.
+    It also lists other orders of the user. So a failed or cancelled record decides nothing, and tickets that are older
+    than the order or owned by another one do not count.
     """
     ours = _of_user(user, records)
     if isinstance(ours, Malformed):
@@ -180,7 +180,7 @@ def user_ticket_keys(records: list[Record], user: str | None) -> frozenset[str]:
 
 
 def tickets_of(record: Record, bought_at: float = -math.inf) -> RecordTickets:
-    """Return the tickets of one record, and its own PDF; without those that are older than an order."""
+    """Return the tickets of one record and its own PDF, without those that are older than an order."""
     rest = extra_fields(_beyond(record.fields, _TICKET_LIST_FIELDS))
     entries = [as_object(entry) for entry in as_list(record.fields.get("tickets"))]
     found = [_ticket(entry, rest) for entry in entries if not is_older(entry, bought_at)]
@@ -191,9 +191,9 @@ def tickets_of(record: Record, bought_at: float = -math.inf) -> RecordTickets:
 
 
 def tickets_of_all(records: Iterable[Record], bought_at: float = -math.inf) -> RecordTickets:
-    """Return what several records hold together, without what is older than an order.
+    """Return the tickets of several records, without those that are older than an order.
 
-    A record without a list of tickets holds them in its PDF, which then counts as a ticket.
+    The PDF of a record without a list of tickets contains them, so it counts as a ticket.
     """
     parts = [(tickets_of(record, bought_at), record.is_itemised) for record in records]
     return RecordTickets(
@@ -204,7 +204,7 @@ def tickets_of_all(records: Iterable[Record], bought_at: float = -math.inf) -> R
 
 
 def _missing(listed: RecordTickets, records: list[Record], quantity: int | None) -> str | None:
-    """Return what of a checkout with tickets is not here yet, `None` where all is."""
+    """Return what is still missing of a checkout with tickets, or `None`."""
     if listed.unreadable or any(record.is_open for record in records):
         return "a part of the order has no tickets"
     if listed.repeated and listed.count < (quantity or 0):
@@ -220,7 +220,7 @@ def _without_tickets(statuses: set[RecordStatus], word: str | None, *, unreadabl
 
 
 def _own_files(own: Tickets, found: Iterable[RecordTickets]) -> list[Ticket]:
-    """Return the PDFs of those records whose tickets are all the order's own."""
+    """Return the PDFs of records of which all tickets are the order's own."""
     wholly_own = (each for each in found if all(ticket in own for ticket in each.tickets if admits_someone(ticket)))
     return [file for listed in wholly_own for file in listed.files]
 
@@ -236,7 +236,7 @@ def _of_user(user: str | None, records: list[Record]) -> list[Record] | Malforme
 
 
 def _words(records: Iterable[Record]) -> str | None:
-    """Return the words of all records, each once."""
+    """Return the status words of all records, each once."""
     return status_word(", ".join(dict.fromkeys(record.word for record in records if record.word)))
 
 
@@ -251,7 +251,7 @@ def _record(fields: Mapping[str, Any], statuses: Mapping[str, RecordStatus]) -> 
 
 
 def _ticket(entry: Mapping[str, Any], record: Mapping[str, Any]) -> Ticket | None:
-    """Return one ticket: its code with its PDF's address beside it, or the PDF alone; `None` for neither."""
+    """Return one ticket: its code, with the address of its PDF if there is one; or the PDF alone; or `None`."""
     code = next((code for name in _CODES if (code := as_text(entry.get(name)))), None)
     url = as_web_url(entry.get("pdf_url"))
     if code is None and url is None:
@@ -264,7 +264,7 @@ def _ticket(entry: Mapping[str, Any], record: Mapping[str, Any]) -> Ticket | Non
 
 
 def _beyond(fields: Mapping[str, Any], read: set[str]) -> dict[str, Any]:
-    """Return the fields that are not read, and those that are but hold more than a word."""
+    """Return the fields that are not read, and those that are read but are lists or objects."""
     return {
         name: value
         for name, value in fields.items()

@@ -2,7 +2,7 @@
 
 An order has one of these references:
 
-| reference | what it asks for |
+| reference | what it names |
 |---|---|
 | `<uid>` | an order with all its tickets |
 | `ticket:<uid>` | one ticket |
@@ -32,7 +32,7 @@ from willcall.providers.paylogic import tickets
 from willcall.providers.reading import as_text, status_outcome, status_word
 
 _CANCELLED = Cancelled("the order was cancelled")
-#: What each `status` of an order means, in lower case. No other word is known, and the tickets decide.
+#: What each `status` of an order means, in lower case. No other word is documented; the tickets decide.
 #: What the `status` of a single ticket means is in `willcall/providers/ticket_status.py`.
 #: https://shopping-api-docs.sandbox.paylogic.com/documentation/order.html
 STATUSES: Mapping[str, Outcome] = {"cancelled": _CANCELLED, "canceled": _CANCELLED}
@@ -42,7 +42,7 @@ _LONGEST_BARCODE = 255
 
 
 class PaylogicCredentials(Credentials):
-    """An account at Paylogic: an application's `username` and `password`, or one user's `cognito_token`.
+    """Credentials at Paylogic: an application's `username` and `password`, or one user's `cognito_token`.
 
     https://shopping-api-docs.paylogic.com/concepts/authentication.html
     """
@@ -55,7 +55,7 @@ class PaylogicCredentials(Credentials):
     @field_validator("username")
     @classmethod
     def _no_colon(cls, username: str | None) -> str | None:
-        """In Basic credentials the first colon ends the username."""
+        """Reject a colon: in Basic credentials the first one ends the username."""
         if username is not None and (not username or ":" in username):
             raise ValueError("must not be empty and must have no colon")
         return username
@@ -71,7 +71,7 @@ class PaylogicCredentials(Credentials):
 
     @property
     def is_user(self) -> bool:
-        """Whether these are one user's own, with which there are only that user's tickets."""
+        """Whether these are one user's own, which give access to that user's tickets only."""
         return self.cognito_token is not None
 
     def headers(self) -> dict[str, str]:
@@ -82,7 +82,7 @@ class PaylogicCredentials(Credentials):
         return {"Authorization": f"Basic {b64encode(f'{self.username}:{password}'.encode()).decode()}"}
 
     def document_headers(self) -> dict[str, str]:
-        """The same header: e-tickets may be resources like the others."""
+        """Return the same header: e-tickets may be resources like the others."""
         return self.headers()
 
 
@@ -115,7 +115,7 @@ class PaylogicListing:
         return _get(credentials, "/orders", {"created__gte": rfc3339(since) or ""})
 
     def read_list(self, response: Response, /) -> list[ListedOrder]:
-        """The first page's orders; those that a list cannot tell everything of are read as not ready."""
+        """Return the orders of the first page; those that a list does not show in full are read as not ready."""
         body = read_lenient_object(response)
         if status_outcome(response) is not None or isinstance(body, Malformed):
             return []
@@ -129,7 +129,7 @@ class PaylogicUserLists:
     references: tuple[str, ...] = (_USER_LIST,)
 
     def ticket_keys(self, _query: OrderQuery, response: Response, /) -> frozenset[str]:
-        """All tickets of the user, of whatever age."""
+        """Return the keys of all tickets of the user, of any age."""
         body = read_lenient_object(response)
         return frozenset() if isinstance(body, Malformed) else tickets.user_list_keys(body, response.received_at)
 
@@ -139,13 +139,13 @@ class PaylogicAdapter(Adapter):
 
     name = "paylogic"
     credentials = PaylogicCredentials
-    #: No limit is stated; five a second is ours.
+    #: No limit is documented; five a second is our choice.
     defaults = AccountDefaults(rate=Rate(limit=5, period=1, burst=5), polling=PollPolicy(initial=10, cap=600))
     listing = PaylogicListing()
     user_lists = PaylogicUserLists()
 
     def check_reference(self, reference: str, credentials: PaylogicCredentials, /) -> None:
-        """One of the four kinds, and one that the account's credentials may ask for."""
+        """Accept the four forms of references, as far as the account's credentials give access to them."""
         kind = _parse_reference(reference).kind
         if kind is _Kind.USER_LIST and not credentials.is_user:
             raise ValueError("mine needs an account with cognito_token")
@@ -153,11 +153,11 @@ class PaylogicAdapter(Adapter):
             raise ValueError("orders and barcodes need an account with username and password")
 
     def reference_is_secret(self, reference: str, /) -> bool:
-        """A barcode is what the customer shows at the gate; uids open nothing without the account."""
+        """A barcode is what the customer shows at the gate; uids give no access without the account."""
         return _parse_reference(reference).kind is _Kind.BARCODE
 
     def status_request(self, query: OrderQuery, credentials: PaylogicCredentials, _token: str | None, /) -> Request:
-        """The request for the kind of reference that the order has."""
+        """Return the request for the order's form of reference."""
         reference = _parse_reference(query.reference)
         uid = path_segment(reference.uid)
         match reference.kind:
@@ -173,7 +173,7 @@ class PaylogicAdapter(Adapter):
                 return _get(credentials, "/tickets")
 
     def read_status(self, query: OrderQuery, response: Response, /) -> Outcome:
-        """The outcome that the order's or ticket's links, dates and words mean."""
+        """Return the outcome by the links, dates and status words of the order or ticket."""
         outcome = status_outcome(response)
         if outcome is not None:
             return outcome
@@ -197,7 +197,7 @@ def _get(credentials: PaylogicCredentials, path: str, params: dict[str, str] | N
 
 
 def _parse_reference(reference: str) -> _Reference:
-    """Return what a reference names. Raises ValueError, which does not repeat it, for none of the four kinds."""
+    """Return what a reference names. Raises ValueError, which does not repeat it, for any other form."""
     if reference == _USER_LIST:
         return _Reference(_Kind.USER_LIST)
     kind, colon, rest = reference.partition(":")
@@ -232,7 +232,7 @@ def _read_ticket(ticket: Mapping[str, Any], now: float) -> Outcome:
 
 
 def _read_lookup(body: Mapping[str, Any], now: float) -> Outcome:
-    """Read a look-up by barcode: a list that holds the one ticket, or nothing where nobody has it.
+    """Read a look-up by barcode: a list of one ticket, or an empty one.
 
     https://shopping-api-docs.paylogic.com/documentation/tickets.html
     """

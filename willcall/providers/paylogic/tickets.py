@@ -1,6 +1,6 @@
-"""The tickets in Paylogic's responses: which are issued, how many people they let in, and what the others wait for.
+"""The tickets in Paylogic's responses: which are issued, how many people they let in, and why others are not.
 
-A combo is sold as a parent product with children; each of them has a ticket of its own, and all are for one person.
+A combo is sold as a parent product with children; each of them has its own ticket, and all are for one person.
 
 https://shopping-api-docs.paylogic.com/documentation/tickets.html
 https://shopping-api-docs.paylogic.com/concepts/conventions.html (HAL)
@@ -22,9 +22,9 @@ from willcall.providers.dates import is_older, moment
 from willcall.providers.reading import as_int, as_list, as_object, as_text, as_web_url, extra_fields, status_word
 from willcall.providers.ticket_status import CANCELLED, ticket_status
 
-#: The relation of an order's tickets is documented nowhere; links have both forms.
+#: The relation of an order's tickets is not documented; links have both forms.
 RELATIONS = ("shop:ticket", "shop:tickets")
-#: The wallet links, printed without the prefix that all other relations have; both are read.
+#: The wallet links. They lack the prefix that all other relations have; both forms are read.
 _WALLETS = {
     "apple": ("apple_wallet_pass", "shop:apple_wallet_pass"),
     "google": ("google_wallet_token", "shop:google_wallet_token"),
@@ -35,10 +35,11 @@ _MOST_REASONS = 3
 
 @dataclass(frozen=True, slots=True)
 class PaylogicTicket:
-    """One ticket of Paylogic's. `tickets` is empty until it is issued; then it is a file, wallet passes, or both.
+    """A ticket at Paylogic.
 
-    `not_before` is when it can be issued at the earliest (epoch), where Paylogic says so. A `void` one lets nobody in;
-    its `tickets` are what is shown of it. `parent` is the uid of the combo ticket that it is a part of.
+    `tickets` is empty until it is issued; then it is a file, wallet passes, or both. `not_before` is when it can be
+    issued at the earliest (epoch), if Paylogic says so. A `void` one lets nobody in, but is still shown. `parent` is
+    the uid of the combo ticket that it is a part of.
     """
 
     tickets: Tickets = ()
@@ -63,30 +64,30 @@ class PaylogicTicket:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """What one person bought: a ticket, or a combo with its parts."""
+    """The purchase of one person: a ticket, or a combo with its parts."""
 
     members: tuple[PaylogicTicket, ...]
 
     @property
     def parts(self) -> list[PaylogicTicket]:
-        """What must be issued: the parts of a combo that are not void, as its parent may have no file of its own."""
+        """The tickets that must be issued: the parts of a combo that are not void, as its parent may have no file."""
         parents = {member.parent for member in self.members}
         live = [member for member in self.members if not member.void]
         return [member for member in live if member.uid not in parents] or live
 
     @property
     def void(self) -> bool:
-        """Whether nothing of it lets anybody in."""
+        """Whether none of its tickets lets anybody in."""
         return not self.parts
 
     @property
     def issued(self) -> bool:
-        """Whether all of it is here."""
+        """Whether all of it is issued."""
         return not self.void and all(part.issued for part in self.parts)
 
     @property
     def tickets(self) -> Tickets:
-        """What there is of it, void tickets too."""
+        """All its tickets, including void ones."""
         return tuple(ticket for member in self.members for ticket in member.tickets)
 
 
@@ -94,10 +95,10 @@ class Bundle:
 
 
 def order_outcome(order: Mapping[str, Any], quantity: int | None, word: str | None, now: float) -> Outcome:
-    """Return what the tickets in an order mean, at `now`. `quantity` is the caller's."""
+    """Return the outcome of an order's tickets, at `now`. `quantity` is the caller's."""
     found = embedded(order, *RELATIONS)
     if not found:
-        # `shop:etickets` says nothing of issuing: the documented cancelled order links to it too.
+        # `shop:etickets` does not mean that they are issued: the documented cancelled order has that link too.
         linked = _link(order, *RELATIONS, "shop:etickets")
         detail = "the order only links to its tickets" if linked else "no tickets yet"
         return NotReady(provider_status=word, detail=detail)
@@ -110,7 +111,7 @@ def order_outcome(order: Mapping[str, Any], quantity: int | None, word: str | No
 
 
 def ticket_outcome(ticket: Mapping[str, Any], now: float) -> Outcome:
-    """Return what one ticket means, at `now`."""
+    """Return the outcome of a single ticket, at `now`."""
     found = read_ticket(ticket, now)
     if found.cancelled:
         return Cancelled("the ticket was cancelled", provider_status=found.word)
@@ -118,9 +119,9 @@ def ticket_outcome(ticket: Mapping[str, Any], now: float) -> Outcome:
 
 
 def user_list_outcome(body: Mapping[str, Any], query: OrderQuery, now: float) -> Outcome:
-    """Return what the tickets mean that a user personalised, of all their orders.
+    """Return the outcome of the tickets that a user personalised, of all their orders.
 
-    Issued once as many are the order's own as it bought. Void ones may be of any order, and are left out.
+    Issued once as many are the order's own as were bought. Void ones may belong to any order, and are left out.
     """
     listed = _listed_tickets(body, query.bought_at, now)
     if isinstance(listed, Malformed):
@@ -145,7 +146,7 @@ def user_list_keys(body: Mapping[str, Any], now: float) -> frozenset[str]:
 def _listed_tickets(
     body: Mapping[str, Any], bought_at: float, now: float
 ) -> list[tuple[str | None, PaylogicTicket]] | Malformed:
-    """Return the tickets of a user's own list that are not older than an order, each with the uid of its order."""
+    """Return the tickets of a user's list that are not older than an order, each with the uid of its order."""
     found = embedded(body, *RELATIONS)
     if found is None:
         return Malformed(detail="no list of tickets in the response")
@@ -168,9 +169,9 @@ def _issued_tickets(found: Iterable[PaylogicTicket]) -> Tickets:
 def _combined(
     bundles: list[Bundle], needed: int, word: str | None, *, quantity: int | None = None, own: Tickets = ()
 ) -> Outcome:
-    """Return all, some or none of the `needed` bundles, with what the others wait for.
+    """Return the outcome of the bundles, of which `needed` must be issued.
 
-    `quantity` is the caller's, who may count the parts of combos. `own` is what was found already.
+    `quantity` is the caller's, which may count the parts of combos. `own` are the tickets found already.
     """
     tickets = without_duplicates((*own, *(ticket for bundle in bundles for ticket in bundle.tickets)))
     count = _people(bundles) + count_admissions(own)
@@ -191,7 +192,7 @@ def _combined(
 
 
 def _earliest(waiting: list[PaylogicTicket]) -> float | None:
-    """Return when the first of them can be issued, `None` where one of them may be at any time."""
+    """Return when the first of them can be issued, or `None` if one of them may be at any time."""
     moments = [part.not_before for part in waiting]
     known = [moment for moment in moments if moment is not None]
     return min(known) if known and len(known) == len(moments) else None
@@ -203,9 +204,9 @@ def _earliest(waiting: list[PaylogicTicket]) -> float | None:
 def _needed(bundles: list[Bundle], quantity: int | None, sold: int) -> int:
     """Return how many bundles complete an order.
 
-    That is what its caller says, else what it says itself, less what became void; a new ticket for a transferred one
-    is awaited once it is listed. What the order lists beyond what it says was bought is awaited too, though not
-    against the caller's word.
+    That is the caller's number, otherwise the order's own, less those that became void. The new ticket for a
+    transferred one is awaited once it is listed. Without a number from the caller, tickets listed beyond the order's
+    own number are awaited too.
     """
     live = sum(not bundle.void for bundle in bundles)
     void = len(bundles) - live
@@ -215,7 +216,7 @@ def _needed(bundles: list[Bundle], quantity: int | None, sold: int) -> int:
 
 
 def _sold(order: Mapping[str, Any]) -> int:
-    """Return how many tickets were bought, 0 where the order does not say. The parts of a combo are not summed."""
+    """Return how many tickets were bought, or 0 if the order does not say. Parts of a combo are not counted."""
     lines = [as_object(line) for line in as_list(order.get("product_selection"))]
     single: Sequence[Mapping[str, Any]] = [line for line in lines if not line.get("parent")] or lines
     quantities = (as_int(line.get("quantity")) for line in single)
@@ -223,12 +224,12 @@ def _sold(order: Mapping[str, Any]) -> int:
 
 
 def _people(bundles: Iterable[Bundle]) -> int:
-    """Return how many people the issued bundles let in: one each, and one for equal barcodes."""
+    """Return how many people the issued bundles let in: one each, but one for all with the same barcode."""
     return count_admissions(bundle.parts[0].tickets[0] for bundle in bundles if bundle.issued)
 
 
 def _bundles(found: Iterable[PaylogicTicket]) -> list[Bundle]:
-    """Return what each person bought, each ticket once, in the order in which they are listed."""
+    """Return a bundle per person, each ticket once, in the order in which they are listed."""
     single: dict[object, PaylogicTicket] = {}
     for index, ticket in enumerate(found):
         single.setdefault(ticket.uid or index, ticket)
@@ -239,7 +240,7 @@ def _bundles(found: Iterable[PaylogicTicket]) -> list[Bundle]:
 
 
 def _combo_key(key: object, ticket: PaylogicTicket, single: Mapping[object, PaylogicTicket]) -> object:
-    """Return the key of the combo that a ticket is a part of, its own where it is none."""
+    """Return the key of the combo that a ticket is a part of, otherwise its own."""
     seen = {key}
     while ticket.parent and ticket.parent not in seen:
         key = ticket.parent
@@ -260,10 +261,10 @@ def read_ticket(ticket: Mapping[str, Any], now: float) -> PaylogicTicket:
 
 
 def _read_listed_ticket(ticket: Mapping[str, Any], now: float) -> PaylogicTicket:
-    """Return a ticket of a user's own list, which holds a subset of the fields.
+    """Return a ticket of a user's own list, which has a subset of the fields.
 
-    The list shows no e-tickets, so a valid ticket is issued once nothing stands against it; its own
-    address leads the user to the rest.
+    The list shows no e-tickets, so a valid ticket counts as issued unless there is an `_obstacle`. Its own address
+    leads the user to the rest.
     """
     found = read_ticket(ticket, now)
     address = _link(ticket, "self")
@@ -273,7 +274,7 @@ def _read_listed_ticket(ticket: Mapping[str, Any], now: float) -> PaylogicTicket
 
 
 def _obstacle(ticket: Mapping[str, Any], now: float) -> PaylogicTicket | None:
-    """Return why a ticket does not count even if its file is there, `None` where nothing stands against it."""
+    """Return why a ticket does not count even if it has a file, or `None`."""
     word = status_word(ticket.get("status"))
     match ticket_status(word):
         case TicketStatus.VOID:
@@ -293,7 +294,7 @@ def _obstacle(ticket: Mapping[str, Any], now: float) -> PaylogicTicket | None:
 
 
 def _issued(ticket: Mapping[str, Any], now: float) -> PaylogicTicket:
-    """Return the e-ticket with its wallet passes; passes alone only where issuing is not due later."""
+    """Return the e-ticket with its wallet passes; passes alone only if issuing is not due later."""
     word = status_word(ticket.get("status"))
     eticket = _link(ticket, "shop:eticket")
     passes = tuple(
@@ -308,13 +309,13 @@ def _issued(ticket: Mapping[str, Any], now: float) -> PaylogicTicket:
         return PaylogicTicket(word=word, waits_for="fulfilment starts later", not_before=not_before)
     if passes:
         return PaylogicTicket(passes, word)
-    # A null service fee belongs to an order that is not completed; it says so, it decides nothing.
+    # A null service fee means that the order is not completed. This only explains the status.
     unpaid = "service_fee_paid" in ticket and ticket["service_fee_paid"] is None
     return PaylogicTicket(word=word, waits_for="the order is not completed" if unpaid else _NO_ETICKET)
 
 
 def _ticket(ticket: Mapping[str, Any], kind: TicketKind, url: str | None, wallet: str | None = None) -> Ticket:
-    """Return a ticket with its seat. The barcode's format is stated nowhere; the consumer's data is left out."""
+    """Return a ticket with its seat. The barcode's format is not documented; the consumer's data is left out."""
     seating = as_object(ticket.get("seating"))
     used = ticket.get("is_scanned") is True or ticket_status(as_text(ticket.get("status"))) is TicketStatus.USED
     extra = {"ticket": as_text(ticket.get("uid")), "event_uid": _linked_uid(ticket, "shop:event"), "wallet": wallet}
@@ -332,7 +333,7 @@ def _ticket(ticket: Mapping[str, Any], kind: TicketKind, url: str | None, wallet
 
 
 def _fulfillment_start(ticket: Mapping[str, Any], now: float) -> float | None:
-    """Return `fulfillment_starts_at` of an event with delayed fulfilment, where that is still to come."""
+    """Return `fulfillment_starts_at` of an event with delayed fulfilment, if it is in the future."""
     starts_at = moment(ticket.get("fulfillment_starts_at"))
     return starts_at if starts_at is not None and starts_at > now else None
 
@@ -341,7 +342,7 @@ def _fulfillment_start(ticket: Mapping[str, Any], now: float) -> float | None:
 
 
 def embedded(resource: Mapping[str, Any], *names: str) -> list[Mapping[str, Any]] | None:
-    """Return the embedded resources of the first name there, `None` where there is none or anything else in it."""
+    """Return the embedded resources under the first of the names, or `None` if they are missing or invalid."""
     resources = as_object(resource.get("_embedded"))
     value = next((resources[name] for name in names if resources.get(name) is not None), None)
     entries = as_list(value)
@@ -349,7 +350,7 @@ def embedded(resource: Mapping[str, Any], *names: str) -> list[Mapping[str, Any]
 
 
 def _link(resource: Mapping[str, Any], *names: str) -> str | None:
-    """Return the first web address under any of the names, or `None`. A relation has one link or a list."""
+    """Return the first web address under any of the names, or `None`. A relation is one link or a list."""
     links = as_object(resource.get("_links"))
     entries = (entry for name in names for entry in as_list(links.get(name)))
     return next(filter(None, (as_web_url(as_object(entry).get("href") or entry) for entry in entries)), None)

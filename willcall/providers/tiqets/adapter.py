@@ -18,7 +18,7 @@ from willcall.providers.reading import as_text, as_web_url, extra_fields, read_o
 from willcall.providers.tiqets.pushes import TiqetsPushes
 
 #: What each `order_status` means, in lower case; `Issued` once there is a PDF. `processing` is an older word, and the
-#: guide writes `canceled` where the reference has two l.
+#: guide writes `canceled` for the `cancelled` of the reference.
 #: https://developers.tiqets.dev/basics/openapi/booking-api/get-order-information
 STATUSES: Mapping[str, Outcome] = {
     "new": NotReady(detail="the order is not confirmed yet"),
@@ -34,7 +34,7 @@ _EXTRA = ("how_to_use", "post_purchase")
 
 
 class TiqetsCredentials(PushCredentials):
-    """An account at Tiqets: the partner's API key, and the secret part of its callbacks' address."""
+    """Credentials at Tiqets: the partner's API key, and the secret part of the webhook address."""
 
     base_url: ProviderUrl = "https://api.tiqets.com/v2"
     api_key: HeaderSecret
@@ -45,18 +45,18 @@ class TiqetsAdapter(Adapter):
 
     name = "tiqets"
     credentials = TiqetsCredentials
-    #: Fair use is all that is stated; ten a second stays below the fifteen at which partners met a 429.
+    #: Only fair use is documented; ten a second stays below the fifteen at which partners received a 429.
     #: The back-off grows to the upper end of the 5 to 10 minutes that the guide suggests.
     #: https://developers.tiqets.dev/basics/openapi/booking-api/retrieve-tickets
     defaults = AccountDefaults(rate=Rate(limit=10, period=1, burst=10), polling=PollPolicy(initial=5, cap=600))
     pushes = TiqetsPushes()
 
     def check_reference(self, reference: str, _credentials: TiqetsCredentials, /) -> None:
-        """The order reference id is one path segment."""
+        """Accept an order reference id, which is one path segment."""
         check_reference_segment("order reference id", reference)
 
     def status_request(self, query: OrderQuery, credentials: TiqetsCredentials, _token: str | None, /) -> Request:
-        """`GET {base_url}/orders/<reference>/tickets?lang=`, English where the order names no language."""
+        """Build `GET {base_url}/orders/<reference>/tickets?lang=`, in English if the order names no language."""
         return Request(
             "GET",
             f"{credentials.base_url}/orders/{path_segment(query.reference)}/tickets",
@@ -65,7 +65,7 @@ class TiqetsAdapter(Adapter):
         )
 
     def read_status(self, query: OrderQuery, response: Response, /) -> Outcome:
-        """The HTTP status first, then errors in the body, then the order's status word."""
+        """Read the HTTP status first, then errors in the body, then the order's status word."""
         outcome = status_outcome(response)
         if outcome is not None:
             return outcome
@@ -76,7 +76,7 @@ class TiqetsAdapter(Adapter):
 
 
 def _error(body: Mapping[str, Any], query: OrderQuery) -> Outcome | None:
-    """Return what an error that came with HTTP 200, or another order's tickets, means; `None` for neither.
+    """Return the outcome of an error that came with HTTP 200, or of another order's tickets, or `None`.
 
     https://developers.tiqets.dev/basics/error-handling
     """
@@ -101,7 +101,7 @@ def _read_order(body: Mapping[str, Any]) -> Outcome:
 
 
 def _read_tickets(body: Mapping[str, Any]) -> Issued | NotReady:
-    """Return the PDF. Its address is null until the order is done, and may come after that word."""
+    """Return the PDF. Its address is null until the order is done, and may be missing for a while after that."""
     url = as_web_url(body.get("tickets_pdf_url"))
     if url is None:
         return NotReady(detail="done, but there is no PDF yet")

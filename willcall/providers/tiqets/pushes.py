@@ -1,4 +1,4 @@
-"""Tiqets' order change notification: it names an order, unsigned, and nothing of it is believed.
+"""Tiqets' order change notification. It is unsigned, so it only makes Willcall poll the order that it names.
 
 https://developers.tiqets.dev/basics/openapi/webhooks/order-change-notification
 """
@@ -16,11 +16,11 @@ from willcall.providers.reading import as_text, read_object
 class TiqetsPushes:
     """Reads which order changed."""
 
-    #: The documented notification has some 200 bytes.
+    #: The documented notification has about 200 bytes.
     max_bytes: int | None = 64 * 1024
 
     def read_push(self, request: PushRequest, _credentials: Credentials, /) -> PushReading:
-        """A hint to poll the order at once."""
+        """Return a hint to poll the order immediately."""
         body = read_object(Response(200, {}, request.body, received_at=math.nan))
         reference = None if isinstance(body, Malformed) else as_text(body.get("order_reference_id"))
         if reference is None:
@@ -28,8 +28,8 @@ class TiqetsPushes:
         return ParsedPush(reference, "order change notification", ChangePush())
 
     def answer_push(self, _reading: PushReading, _progress: OrderProgress, _: Credentials, /) -> PushResponse:
-        """200 without a body, also where the order is unknown: calling again would not change that.
+        """Return 200 without a body, also for an unknown order: a repeated call would not help.
 
-        Anything but 200 is repeated after 1, 2, 4 and 8 minutes, then reported by e-mail.
+        Tiqets repeats a call with any other status after 1, 2, 4 and 8 minutes, then reports it by e-mail.
         """
         return PushResponse(200)

@@ -1,7 +1,7 @@
-"""The Tixstock adapter: one order that was sent to the Partner Feed with Add Order, by our own id of it.
+"""The Tixstock adapter: reads an order that was sent to the Partner Feed with Add Order, by our own id.
 
-Its webhooks bring the tickets and polling is the safety net (`pushes.py`); it is complete all the same, for accounts
-whose webhooks are not set up.
+Webhooks bring the tickets, and polling is the safety net (`pushes.py`). Polling alone also gets all tickets, for
+accounts without webhooks.
 
 https://pf-api-documentation.tixstock.com/v1/endpoints/order/get
 """
@@ -37,9 +37,8 @@ from willcall.providers.tixstock.pushes import TixstockCredentials, TixstockPush
 from willcall.providers.tixstock.tickets import OrderItem, read_item, read_shipment
 
 _CANCELLED = Cancelled("the order was cancelled or refunded")
-#: What each `status` means, in lower case. `NotReady` words say nothing of tickets: those that are there count. The
-#: webhook page writes `Refunded / Cancelled` as one word.
-#: https://pf-api-documentation.tixstock.com/v1/endpoints/order/add
+#: What each `status` means, in lower case. Tickets count whatever a `NotReady` word says. The webhook page writes
+#: `Refunded / Cancelled` as one word. https://pf-api-documentation.tixstock.com/v1/endpoints/order/add
 STATUSES: Mapping[str, Outcome] = {
     "approved": NotReady(),
     "commissionable": NotReady(),
@@ -58,7 +57,7 @@ _SLASH = re.compile(r"\s*/\s*")
 #: https://sandbox-pf-api-documentation.tixstock.com/v1/overview/call-throttling
 _OVER_LIMIT = Throttled(retry_after=60.0, detail="over the limit of requests a minute")
 #: What each error code in a body means; 5xx is `Unavailable`, any other is `Malformed`. 102 and 103 reject our IP
-#: address, 110 and 111 miss the permission for this order.
+#: address, 110 and 111 deny access to this order.
 #: https://pf-api-documentation.tixstock.com/v1/overview/errors-and-status-codes
 ERROR_CODES: Mapping[int, Outcome] = {
     **dict.fromkeys((100, 102, 103, 401), Unauthorized(whole_account=True)),
@@ -69,7 +68,7 @@ ERROR_CODES: Mapping[int, Outcome] = {
 
 
 def _meaning(word: str | None) -> Outcome | None:
-    """Return what a status word means, `None` for an unknown one."""
+    """Return what a status word means, or `None` if it is unknown."""
     return STATUSES.get(_SLASH.sub("/", (word or "").lower()))
 
 
@@ -78,18 +77,18 @@ class TixstockAdapter(Adapter):
 
     name = "tixstock"
     credentials = TixstockCredentials
-    #: 300 requests a minute per IP address, and nobody says when that minute starts: 290 and a burst of 10
-    #: keep within it wherever it does. All accounts on one address share it.
+    #: 300 requests a minute per IP address are allowed, shared by all accounts on it. When a minute starts is not
+    #: documented; 290 and a burst of 10 stay within any minute.
     #: https://sandbox-pf-api-documentation.tixstock.com/v1/overview/call-throttling
     defaults = AccountDefaults(rate=Rate(limit=290, period=60, burst=10), polling=PollPolicy(initial=30, cap=600))
     pushes = TixstockPushes(_meaning)
 
     def check_reference(self, reference: str, _credentials: TixstockCredentials, /) -> None:
-        """Our order id there is one path segment."""
+        """Accept our order id there, which is one path segment."""
         check_reference_segment("order id", reference)
 
     def status_request(self, query: OrderQuery, credentials: TixstockCredentials, _token: str | None, /) -> Request:
-        """`GET {base_url}/orders/get/<order id>` with the bearer token."""
+        """Build `GET {base_url}/orders/get/<order id>` with the bearer token."""
         headers = {
             "Accept": "application/json",
             "Authorization": f"Bearer {credentials.bearer_token.get_secret_value()}",
@@ -98,7 +97,7 @@ class TixstockAdapter(Adapter):
         return Request("GET", url, headers=headers)
 
     def read_status(self, query: OrderQuery, response: Response, /) -> Outcome:
-        """The HTTP status first, the more exact code inside the body second, then the order."""
+        """Read the HTTP status first, then the more exact code in the body, then the order."""
         by_status = status_outcome(response)
         if isinstance(by_status, Throttled):
             unsaid = by_status.retry_after is None and not by_status.by_gateway
@@ -112,9 +111,9 @@ class TixstockAdapter(Adapter):
 
 
 def _read_error(body: Mapping[str, Any], response: Response) -> Outcome | None:
-    """Return what the errors in a body mean, which come also with HTTP 200, or `None`.
+    """Return the outcome of errors in a body, which also come with HTTP 200, or `None`.
 
-    `errors` is one object with a `code` where the error has one, else a list of sentences.
+    `errors` is an object with a `code`, or a list of sentences without one.
     """
     errors = body.get("errors")
     if not errors:
@@ -148,7 +147,7 @@ def _read_order(order: Mapping[str, Any], query: OrderQuery) -> Outcome:
 
 
 def _read_tickets(order: Mapping[str, Any], query: OrderQuery, word: str | None, remark: str | None) -> Outcome:
-    """Return all, some or none of the tickets, whatever the status word."""
+    """Return the outcome by the order's tickets, whatever its status word."""
     shipment = read_shipment(order)
     if shipment is not None:
         return Issued((shipment,), provider_status=word, detail=remark)
@@ -167,16 +166,16 @@ def _read_tickets(order: Mapping[str, Any], query: OrderQuery, word: str | None,
 
 
 def _expected(order: Mapping[str, Any], query: OrderQuery, items: int) -> int | None:
-    """Return how many tickets the order has: by its own word, else by ours, else one per item."""
+    """Return how many tickets the order has: its own number, otherwise the caller's, otherwise one per item."""
     quantity = as_int(order.get("quantity")) or 0
     return quantity if quantity > 0 else query.quantity or items or None
 
 
 def _count(items: list[OrderItem], expected: int | None) -> int:
-    """Return how many people can get in.
+    """Return how many people the tickets let in.
 
-    Where there is an item per ticket, an item's second file is no second ticket, and each item needs a file of its
-    own: the number is that of items which can be given different ones.
+    If there is an item per ticket, each item needs its own file, and a second file is not a second ticket: the number
+    is that of items to which different files can be assigned.
     """
     people = group_by_admission(ticket for item in items for ticket in item.tickets)
     if expected is None or len(items) < expected:

@@ -1,6 +1,6 @@
 """Tixstock's webhooks: one per ticket that a broker uploads, and one per change of an order.
 
-Our answer keeps the order's status in step on both sides, so its words are chosen with care.
+The status word in our response sets the order's status at Tixstock.
 
 https://pf-api-documentation.tixstock.com/v1/webhooks/overview
 """
@@ -28,19 +28,19 @@ _UPLOADS = {"order.eticket_fulfilment", "order.mobile_ticket_fulfilment", "order
 _PAPER = "order.paper_ticket_fulfilment"
 #: https://sandbox-pf-api-documentation.tixstock.com/v1/webhooks/order-update
 _UPDATE = "order.update"
-#: The word that has an invoice raised, for good.
+#: The word that raises an invoice; this cannot be undone.
 _INVOICING = "commissionable"
 
-#: Where an order names our own id of it; a whole order calls it just `id`.
+#: Fields with our own id of an order; a whole order calls it just `id`.
 _REFERENCES = ("order_id", "external_order_id", "external_id", "id")
 
-#: Objects, lists and entries of them in a webhook at most: its bytes are one file, and the rest is small. More would
-#: take seconds to read, in which nobody else is answered.
+#: Most objects, lists and entries in a webhook. One file is most of its bytes, the rest is small. More would take
+#: seconds to parse, and block other calls.
 _MOST_PARTS = 200_000
 
 _NOT_BASE64 = "the file is not base64"
 _NOTHING = "there is neither a file nor a link"
-# The sentences of Tixstock's own samples.
+# The sentences of Tixstock's samples.
 _COMPLETE = "Listing has been fulfilled for the order."
 _PARCEL = "Order has been fulfilled."
 _FAILED = "Listing failed to be fulfilled for the order"
@@ -57,10 +57,10 @@ _NotInvoicingWord = Annotated[_Word, AfterValidator(_not_invoicing)]
 
 
 class AnswerWords(BaseModel):
-    """The `order_status` that our answer to each kind of webhook names.
+    """The `order_status` in our response to each kind of webhook.
 
-    The defaults are the words of Tixstock's own samples. `Commissionable` is none of them: it has an invoice
-    raised and cannot be taken back, so that it is refused where tickets are missing.
+    The defaults are the words of Tixstock's samples. `Commissionable` raises an invoice and cannot be undone, so it is
+    rejected for webhooks that may leave tickets missing.
 
     https://pf-api-documentation.tixstock.com/v1/webhooks/overview
     """
@@ -74,7 +74,7 @@ class AnswerWords(BaseModel):
 
 
 class TixstockCredentials(PushCredentials):
-    """An account at Tixstock. The bearer token is also the key that signs its webhooks."""
+    """Credentials at Tixstock. The bearer token is also the key that signs webhooks."""
 
     base_url: ProviderUrl = "https://pf.tixstock.com/v1"
     bearer_token: HeaderSecret
@@ -87,11 +87,11 @@ class TixstockPushes:
     max_bytes: int | None = None
 
     def __init__(self, meaning: Callable[[str | None], Outcome | None]) -> None:
-        """`meaning` returns what a status word means, `None` for an unknown one."""
+        """`meaning` returns what a status word means, or `None` if it is unknown."""
         self._meaning = meaning
 
     def read_push(self, request: PushRequest, credentials: TixstockCredentials, /) -> PushReading:
-        """The signature over the raw bytes first; only then is anything read."""
+        """Check the signature of the raw bytes before anything is read."""
         if not _is_signed(request, credentials):
             return UnverifiedPush()
         if sum(map(request.body.count, (b"[", b"{", b","))) > _MOST_PARTS:
@@ -99,7 +99,7 @@ class TixstockPushes:
         body = read_lenient_object(Response(200, {}, request.body, received_at=math.nan))
         if isinstance(body, Malformed):
             return UnreadablePush(body.detail or "body is not JSON")
-        # Some of its webhooks are spelled with a double l.
+        # Some webhook types are spelled with a double l.
         kind = (as_text(as_object(body.get("meta")).get("type")) or "").lower().replace("fulfillment", "fulfilment")
         data = as_object(body.get("data"))
         return self._read_update(data) if kind == _UPDATE else _read_fulfilment(kind, data)
@@ -107,7 +107,7 @@ class TixstockPushes:
     def answer_push(
         self, reading: PushReading, progress: OrderProgress, credentials: TixstockCredentials, /
     ) -> PushResponse:
-        """`external_id`, `order_status`, `message`, `success`; 401 where the signature is wrong."""
+        """Return `external_id`, `order_status`, `message` and `success`, or 401 for a wrong signature."""
         words = credentials.answers
         if isinstance(reading, UnverifiedPush):
             return _answer(None, words.failed, "The signature does not match the body.", success=False, status=401)
@@ -118,7 +118,7 @@ class TixstockPushes:
         return _answer(reading.reference, *self._success(reading, progress, words), success=True)
 
     def _read_update(self, order: Mapping[str, Any]) -> PushReading:
-        """Return a final word, a tracking id, or else that something changed and is worth a poll."""
+        """Return a final status, a parcel by its tracking id, or a hint that the order should be polled."""
         reference = next(filter(None, (as_text(order.get(name)) for name in _REFERENCES)), None)
         if reference is None:
             return UnreadablePush("no order in the webhook")
@@ -132,7 +132,7 @@ class TixstockPushes:
         return ParsedPush(reference, _UPDATE, ChangePush(), word)
 
     def _success(self, reading: ParsedPush, progress: OrderProgress, words: AnswerWords) -> tuple[str, str]:
-        """Return our word and a sentence for what we have."""
+        """Return the status word and the sentence for the order's progress."""
         if progress.final_status and not isinstance(reading.push, OutcomePush):
             final = isinstance(self._meaning(progress.provider_status), Declined | Cancelled)
             word = progress.provider_status if final else None
@@ -140,13 +140,13 @@ class TixstockPushes:
         if isinstance(reading.push, TicketsPush) and reading.push.complete:
             return words.paper, _PARCEL
         if reading.kind == _UPDATE and self._meaning(reading.word) and (reading.word or "").lower() != _INVOICING:
-            return reading.word or words.partial, "The update was taken."
+            return reading.word or words.partial, "The update was accepted."
         if progress.complete:
             return words.complete, _COMPLETE
         if reading.kind == _UPDATE:
-            return words.partial, "The update was taken."
+            return words.partial, "The update was accepted."
         of = f" of {progress.expected}" if progress.expected else ""
-        return words.partial, f"The ticket was taken; the order has {progress.ticket_count}{of}."
+        return words.partial, f"The ticket was accepted; the order has {progress.ticket_count}{of}."
 
 
 def _is_signed(request: PushRequest, credentials: TixstockCredentials) -> bool:
@@ -179,9 +179,9 @@ def _read_parcel(reference: str, kind: str, data: Mapping[str, Any]) -> ParsedPu
 
 
 def _read_upload(reference: str, kind: str, data: Mapping[str, Any]) -> ParsedPush:
-    """Return what was uploaded: a file in base64, mobile links, or (for transfers by app) proofs alone.
+    """Return what was uploaded: a file in base64, mobile links, or (for transfers by app) only proofs.
 
-    All that a webhook holds is stored. Proofs beside a file or a link belong to it, see `extra`.
+    Everything in a webhook is stored. Proofs next to a file or a link belong to it, see `extra`.
     """
     item = _as_item(data)
     links = [replace(link, extra=_extra(item)) for link in link_tickets(item)]
@@ -203,7 +203,7 @@ def _read_upload(reference: str, kind: str, data: Mapping[str, Any]) -> ParsedPu
 
 
 def _as_item(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the upload as an item of an order. General admission has no seats, whatever stands there."""
+    """Return the upload as an item of an order. General admission has no seats, whatever the fields say."""
     item = {**data, "listing_id": data.get("id")}
     if as_bool(data.get("general_admission")):
         item |= {"section": None, "row": None, "seat": None}
@@ -211,7 +211,7 @@ def _as_item(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _files(item: Mapping[str, Any]) -> list[tuple[Ticket, bytes | None] | None]:
-    """Return a ticket for each file, with its content or else with its address, `None` for one that is neither.
+    """Return a ticket for each file, with its content or its address; `None` for one that has neither.
 
     Documented is one file in base64. A list and an object are read as in the order itself.
     """

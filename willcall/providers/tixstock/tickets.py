@@ -1,4 +1,4 @@
-"""The tickets in Tixstock's orders and webhooks: files and mobile links per item, or one parcel for all of it."""
+"""The tickets in Tixstock's orders and webhooks: files and mobile links per item, or one parcel for the order."""
 
 import binascii
 import re
@@ -15,12 +15,12 @@ from willcall.orders.ticket_documents import with_inline_file
 from willcall.orders.ticket_identity import without_duplicates
 from willcall.providers.reading import as_list, as_object, as_text, as_web_url, extra_fields
 
-#: Where an object in `file` might hold its address; its shape is documented nowhere.
+#: Possible fields for the address in a `file` that is an object, whose shape is not documented.
 _FILE_FIELDS = ("url", "file", "link")
-#: A ticket that nobody could fetch would be none: what is not stored is not counted, and needs attention.
+#: A ticket whose file cannot be stored is not counted, and needs attention.
 _UNKNOWN_FILE = "a file of unknown shape is not counted"
 
-#: `data:application/pdf;base64,` and what is left of it. https://www.rfc-editor.org/rfc/rfc2397
+#: `data:application/pdf;base64,` or a remainder of it. https://www.rfc-editor.org/rfc/rfc2397
 _DATA_HEADER = re.compile(r"(?:data:[^,]{0,200}?;?)?\s*base64,", re.IGNORECASE)
 #: The alphabet for URLs and file names as the standard one. https://www.rfc-editor.org/rfc/rfc4648#section-5
 _STANDARD = str.maketrans("-_", "+/")
@@ -29,7 +29,7 @@ _GROUP = 4
 
 @dataclass(frozen=True, slots=True)
 class OrderItem:
-    """What one item of an order holds: its tickets, and what is odd about them."""
+    """The tickets of one item of an order, and remarks about unusual ones."""
 
     tickets: tuple[Ticket, ...]
     remarks: frozenset[str]
@@ -47,7 +47,7 @@ def read_item(item: object) -> OrderItem:
 
 
 def read_shipment(order: Mapping[str, Any]) -> Ticket | None:
-    """Return the parcel with the paper tickets of the whole order, `None` before there is a tracking id."""
+    """Return the parcel with the paper tickets of the whole order, or `None` without a tracking id."""
     details = as_object(order.get("paper_ticket_details"))
     tracking = as_text(order.get("shipping_tracking_id")) or as_text(details.get("shipping_tracking_id"))
     if tracking is None:
@@ -57,7 +57,7 @@ def read_shipment(order: Mapping[str, Any]) -> Ticket | None:
 
 
 def file_value(entry: object) -> object:
-    """Return what stands for the file: the entry itself, or a field of it."""
+    """Return the file's value: the entry itself, or a field of it."""
     file = as_object(entry)
     return next((file[name] for name in _FILE_FIELDS if file.get(name)), None) if file else entry
 
@@ -81,10 +81,10 @@ def as_bool(value: object) -> bool | None:
 
 
 def decode_base64(value: object) -> bytes | None:
-    """Return the content of a file, or `None` where the value is no base64.
+    """Return the content of a file, or `None` if the value is not base64.
 
     Accepted are both alphabets, blanks and line breaks anywhere, missing padding, percent-encoding and a `data:`
-    header. A character too many at the end is what is left of a clipped file, and is dropped.
+    header. A surplus character at the end comes from a truncated file, and is dropped.
     """
     written = (as_text(value) or "").strip("\"' \t\r\n")
     header = _DATA_HEADER.match(written)
@@ -102,7 +102,7 @@ def decode_base64(value: object) -> bytes | None:
 
 
 def _file_ticket(item: Mapping[str, Any], entry: object, *, alone: bool) -> Ticket | str:
-    """Return a ticket by the address of its file or with the file in base64, or a remark on anything else."""
+    """Return a ticket with the address or the content (in base64) of its file, or a remark on anything else."""
     value = file_value(entry)
     ticket = _seated(TicketKind.PDF, item, as_object(entry), alone=alone)
     url = as_web_url(value)
@@ -119,9 +119,9 @@ def _file_ticket(item: Mapping[str, Any], entry: object, *, alone: bool) -> Tick
 
 
 def _seated(kind: TicketKind, item: Mapping[str, Any], part: Mapping[str, Any], *, alone: bool) -> Ticket:
-    """Return a ticket with its seat: the part's own where it names one, else the item's.
+    """Return a ticket with its seat: the part's own if it names one, otherwise the item's.
 
-    The item's seat is that of its only file or link; of several it cannot be.
+    The item's seat applies only if it has one file or link.
     """
     section, row = (as_text(part.get(name)) or as_text(item.get(name)) for name in ("section", "row"))
     own, shared = as_text(part.get("seat")), as_text(item.get("seat"))

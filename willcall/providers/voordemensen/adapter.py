@@ -1,6 +1,6 @@
 """The voordemensen adapter.
 
-An order key alone opens the order, so it appears in no detail and no error.
+An order key alone gives access to the order, so no detail and no error contains it.
 
 https://vdm-docs.pages.dev/api/public/order
 """
@@ -46,7 +46,7 @@ _SEAT_FIELDS = ("seat_id", "event_name", "event_type")
 
 
 class VoordemensenCredentials(Credentials):
-    """An account at voordemensen: the client name in the path is all there is, its endpoints are public."""
+    """Settings of voordemensen: only the client name in the path; the endpoints are public."""
 
     base_url: ProviderUrl = "https://api.voordemensen.nl/v1"
     client_name: Annotated[str, AfterValidator(check_path_segment)]
@@ -60,33 +60,33 @@ class VoordemensenAdapter(Adapter):
     #: An order may be polled once every 10 seconds, whatever the configuration says.
     #: https://vdm-docs.pages.dev/api/public/order#payment-statuses
     shortest_interval = 10.0
-    #: No limit over all orders is stated; five a second is ours.
+    #: No limit for all orders is documented; five a second is our choice.
     defaults = AccountDefaults(
         rate=Rate(limit=5, period=1, burst=5), polling=PollPolicy(initial=10, cap=600, minimum=10)
     )
 
     def check_reference(self, reference: str, _credentials: VoordemensenCredentials, /) -> None:
-        """The order key is one path segment."""
+        """Accept an order key, which is one path segment."""
         check_reference_segment("order_key", reference)
 
     def reference_is_secret(self, _reference: str, /) -> bool:
-        """The order key alone opens the order."""
+        """An order key alone gives access to the order."""
         return True
 
     def status_request(self, query: OrderQuery, credentials: VoordemensenCredentials, _token: str | None, /) -> Request:
-        """`GET {base_url}/<client_name>/order/<order_key>`, without credentials."""
+        """Build `GET {base_url}/<client_name>/order/<order_key>`, without credentials."""
         path = f"{path_segment(credentials.client_name)}/order/{path_segment(query.reference)}"
         return Request("GET", f"{credentials.base_url}/{path}", headers={"Accept": "application/json"})
 
     def read_status(self, _query: OrderQuery, response: Response, /) -> Outcome:
-        """The HTTP status first, then the payment's status word."""
+        """Read the HTTP status first, then the payment's status word."""
         outcome = status_outcome(response)
         if outcome is not None:
             return outcome
         body = read_json(response)
         if isinstance(body, Malformed):
             return body
-        # Creating an order responds with a list of one object, which `as_object` takes here too.
+        # The response to creating an order is a list of one object, so `as_object` accepts that too.
         order = as_object(body)
         word = status_word(order.get("order_payment_status"))
         if word is None:
@@ -96,7 +96,7 @@ class VoordemensenAdapter(Adapter):
 
 
 def _read_tickets(order: Mapping[str, Any]) -> Issued | NotReady:
-    """Return the page of tickets. `paid` is about the payment alone: they are issued once they are counted."""
+    """Return the page of tickets. `paid` concerns only the payment: tickets are issued once their number is given."""
     number = as_int(order.get("order_tickets_nr")) or 0
     page = as_web_url(order.get("order_tickets_url"))
     if page is None or number < 1:

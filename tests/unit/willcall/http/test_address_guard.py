@@ -88,7 +88,7 @@ def test_a_name_is_allowed_whatever_its_address() -> None:
     assert guard.admits("BACKEND.internal.", "::1")
     assert not guard.admits("other.internal", "10.0.0.1")
     assert not guard.admits("x.backend.internal", "10.0.0.1")
-    assert guard.refusal("http://10.0.0.1/") == "the address is not public, nor named by `outbound.allow`"
+    assert guard.refusal("http://10.0.0.1/") == "the address is not public, and not in `outbound.allow`"
 
 
 def test_an_invalid_address_is_not_admitted() -> None:

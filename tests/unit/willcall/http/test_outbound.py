@@ -19,7 +19,7 @@ from willcall.http.outbound import OutboundClient, RequestFailure
 LIMITS = HttpLimits(connect_timeout=60, read_timeout=60, total_timeout=60, max_bytes=1_000)
 NOW = 1_795_345_200.0
 LOOPBACK = ["127.0.0.0/8"]
-NOT_PUBLIC = RequestFailure("the host's address is not public, nor named by `outbound.allow`", refused=True)
+NOT_PUBLIC = RequestFailure("the host's address is not public, and not in `outbound.allow`", refused=True)
 Script = Callable[[Server, socket.socket], None]
 
 

@@ -17,9 +17,8 @@ from willcall.providers.base import Account, Adapter
 from willcall.providers.credentials import webhook_token
 from willcall.providers.registry import ADAPTERS
 
-#: What an order can give as its `account`.
+#: Names that an order can have as its `account`.
 _NAME = re.compile(NAME_PATTERN)
-_VALID_NAMES = "account names have 1 to 64 letters, digits, _ and -, starting with a letter or digit"
 _PROVIDERS = ", ".join(sorted(ADAPTERS))
 
 Table = TypeVar("Table", bound=BaseModel)
@@ -106,7 +105,7 @@ def _unknown_provider(name: str) -> FieldError:
 
 
 def _name_errors(provider: str, names: Iterable[str]) -> Iterator[FieldError]:
-    """Yield an error for each account name that an order, or an environment variable, could not give."""
+    """Yield an error for each account name that orders or environment variables cannot contain."""
     before: dict[str, str] = {}
     for name in names:
         path, twin = f"providers.{provider}.{_quoted(name)}", before.setdefault(name.lower(), name)
@@ -120,7 +119,7 @@ def _name_errors(provider: str, names: Iterable[str]) -> Iterator[FieldError]:
 
 
 def _quoted(name: str) -> str:
-    """Return a key as TOML writes it, in quotes only where it needs them."""
+    """Return a key as TOML writes it, in quotes only if needed."""
     return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name)
 
 
@@ -150,7 +149,7 @@ def _read_account(adapter: Adapter, name: str, table: dict[str, Any], errors: li
 
 
 def _polling_defaults(policy: PollPolicy, *, calls_back: bool) -> dict[str, Any]:
-    """Return the provider's defaults. Where it calls back, polling is a safety net, at the slow interval."""
+    """Return the provider's defaults. If it sends webhooks, polling is a safety net, at the slow interval."""
     fields = {key: value for key, value in asdict(policy).items() if key != "throttle_pause"}
     return fields | {"strategy": "interval"} if calls_back else fields
 

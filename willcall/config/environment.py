@@ -1,4 +1,4 @@
-"""Set what environment variables override in the configuration's tables."""
+"""Override the configuration's tables with environment variables."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ PREFIX = "WILLCALL_"
 #: The path of the configuration file.
 FILE_VARIABLE = "WILLCALL_CONFIG"
 
-#: What a JSON list or object begins with.
+#: First characters of a JSON list or object.
 _BRACKETS = ("[", "{")
 
 
@@ -23,10 +23,10 @@ def overlay(
     tables: set[str],
     annotation: Callable[[Sequence[str]], Any],
 ) -> list[FieldError]:
-    """Set in `document` what the environment sets, and return the errors in the variables.
+    """Write the environment's settings into `document`, and return the errors in the variables.
 
-    `tables` are the names of the top-level tables and keys; a variable that begins with none of them is an error, like
-    an unknown key. `annotation` returns the type of the setting at a path, or `None`.
+    `tables` are the names of the top-level tables and keys; any other variable is an error, like an unknown key.
+    `annotation` returns the type of the setting at a path, or `None`.
     """
     errors = []
     for variable, text in sorted(environment.items()):
@@ -54,7 +54,7 @@ def _table(document: dict[str, Any], path: Sequence[str]) -> dict[str, Any]:
 
 
 def _value(text: str, annotation: Any) -> Any:
-    """Parse JSON where the setting is a list or a table. A secret is text, whatever it begins with."""
+    """Parse JSON if the setting is a list or a table. A secret is text, whatever it begins with."""
     kinds = _kinds(annotation)
     takes_text = bool(kinds & {str, SecretStr})
     if not text.startswith(_BRACKETS) or (takes_text and not any(map(_is_table, kinds))):

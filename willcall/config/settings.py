@@ -11,14 +11,14 @@ from willcall.providers.credentials import LINE_BREAK, check_line
 from willcall.stores.documents_url import check_documents_url
 from willcall.stores.redis_urls import SENTINEL_SCHEME, check_options, is_sentinel, read_sentinel_url
 
-#: A key that people type into a form of the open web must not be guessed.
+#: A key that operators enter on a public login page must be hard to guess.
 SHORTEST_OPERATOR_KEY = 16
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class ConfigTable(BaseModel):
-    """One table: no unknown key, no text of several lines, no value in an error."""
+    """Base of all tables: unknown keys and text of several lines are errors; errors do not show values."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 

@@ -16,7 +16,7 @@ from willcall.orders.hints import MAX_HINT, hint_seconds
 
 #: Seconds to wait after the first, second, ... failed attempt. The attempt after the last wait is the last one.
 SCHEDULE = (5.0, 300.0, 1_800.0, 7_200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0)
-#: Share of a scheduled wait that is added at random, so that what failed together is not retried together.
+#: Share of a scheduled wait that is added at random, so that events that failed together are not retried together.
 JITTER = 0.1
 #: After this many seconds a pending event needs a look: the first three attempts have failed by then.
 CALLBACK_LATE_AFTER = 600.0
@@ -47,7 +47,7 @@ class PostResult:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryDecision:
-    """The status of a delivery after an attempt; `wait` is the seconds to the next one, `None` where there is none."""
+    """The status of a delivery after an attempt. `wait`: seconds to the next one, or `None`."""
 
     status: CallbackStatus
     wait: float | None = None

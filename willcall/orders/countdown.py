@@ -5,8 +5,8 @@ The rules, in this order:
 1. The provider's hint (`Retry-After`, or an announced date): not earlier, and to the second.
 2. The account's `minimum` between two polls of one order: not earlier.
 3. Without a hint: exponential back-off, or a random time within `interval`.
-4. The deadline: what would pass it by back-off becomes one last attempt at the deadline. Where a hint or the minimum
-   passes it, there is no further attempt.
+4. The deadline: a back-off past it becomes one last attempt at the deadline. If a hint or the minimum passes it, there
+   is no further attempt.
 
 Example, with the default settings (5 s, factor 2, up to 600 s) and a deadline 24 hours ahead: after the first answer
 without tickets the order is polled in 5 to 5.5 s (jitter adds up to 10 %), then in 10 to 11 s, 20 to 22 s, ... and from
@@ -32,7 +32,7 @@ MAX_JITTER = 30.0
 
 @dataclass(frozen=True, slots=True)
 class NextPoll:
-    """When to poll again (epoch seconds) and why then. `at` is `None` where the deadline allows no further attempt."""
+    """When to poll again (epoch seconds), and why. `at` is `None` if the deadline allows no further attempt."""
 
     at: float | None
     why: str
@@ -41,8 +41,8 @@ class NextPoll:
 def next_poll(order: Order, outcome: Outcome, policy: PollPolicy, now: float, rng: Random) -> NextPoll:
     """Return when to poll again after `outcome`.
 
-    `order` already has what the outcome changed: its counters, its attention and `hint_until`. An order that is final
-    is polled without a deadline, to see whether the provider still says the same.
+    `order` already has the counters, attention and `hint_until` that the outcome changed. A final order has no
+    deadline: it is polled to see whether the provider still says the same.
     """
     limit = math.inf if order.status in FINAL else order.deadline_at
     announced = announced_until(outcome.not_before, now)
@@ -85,10 +85,10 @@ def _exponential(policy: PollPolicy, count: int) -> float:
 
 
 def _needs_operator(order: Order, outcome: Outcome) -> bool:
-    """Return whether to poll slowly because only an operator or the customer can make progress.
+    """Return whether to poll slowly, because only an operator or the customer can help.
 
-    A malformed answer is not among these: the next poll may well be readable. Nor is an outage of a refused account,
-    which does not say whether the key still is refused.
+    Not after a malformed answer: the next one may be readable. Nor after an outage of a rejected account, because it
+    does not show whether the key is still rejected.
     """
     if order.attention is Attention.UNAUTHORIZED:
         return not isinstance(outcome, Unavailable)

@@ -31,7 +31,7 @@ from willcall.orders.ticket_admissions import count_admissions
 from willcall.orders.ticket_identity import admits_someone, any_pushed
 from willcall.orders.ticket_merging import merge_polled
 
-#: A final order is polled once more to confirm its status. After this many polls without an answer, no longer.
+#: A final order is polled once more to confirm its status. It is given up after this many polls without an answer.
 MAX_UNANSWERED_LATE_CHECKS = 12
 #: After this many 403s from a gateway, the next one counts as a refusal of the order itself.
 MAX_GATEWAY_REFUSALS = 2
@@ -48,7 +48,7 @@ class AccountSignal(StrEnum):
     MALFORMED = "malformed"
 
 
-#: Signals by which the answer for one order stops the account's others.
+#: Signals with which the answer for one order stops the account's other orders.
 _BLOCKS_THE_ACCOUNT = {AccountSignal.THROTTLED, AccountSignal.UNAUTHORIZED}
 #: Signals of an answer about the order itself, which completes a late check.
 _ABOUT_THE_ORDER = {AccountSignal.ANSWERED, AccountSignal.FORBIDDEN, AccountSignal.MALFORMED}
@@ -107,10 +107,10 @@ def decide(order: Order, outcome: Outcome, policy: PollPolicy, now: float, rng: 
 
 
 def interpret(order: Order, outcome: Outcome, *, others_answered: bool) -> Outcome:
-    """Return the outcome in the light of the order's last ones.
+    """Return the outcome, adjusted by the order's previous ones.
 
-    A gateway that refuses one order several times in a row, while it lets the account's other orders through, refuses
-    that order. Throttling the account for it again would hold up the others for nothing.
+    If a gateway rejects one order several times in a row but accepts the account's others, it rejects that order.
+    Throttling the account again would delay the others for nothing.
     """
     repeated = order.forbidden_polls >= MAX_GATEWAY_REFUSALS
     if isinstance(outcome, Throttled) and outcome.by_gateway and others_answered and repeated:
@@ -130,7 +130,7 @@ def expire(order: Order, now: float) -> Order:
 
 
 def cancel(order: Order, now: float) -> Order:
-    """Return the order cancelled on our side: it is not polled any more."""
+    """Return the order as cancelled by its caller; it is no longer polled."""
     return replace(
         order,
         status=Status.CANCELLED,
@@ -146,21 +146,21 @@ def _with_tickets(order: Order, tickets: Sequence[Ticket]) -> Order:
 
 
 def _expected(order: Order, outcome: Outcome) -> int | None:
-    """Return how many tickets the order has, by the provider's latest answer that says so."""
+    """Return how many tickets the order has, by the provider's latest answer with a number."""
     if isinstance(outcome, NotReady | PartlyIssued) and outcome.expected is not None:
         return outcome.expected
     return order.expected
 
 
 def _completed_by_pushes(order: Order, expected: int | None) -> bool:
-    """Return whether pushed tickets, perhaps with polled ones, are as many as the provider announces."""
+    """Return whether pushed tickets, with polled ones if any, are as many as the provider announces."""
     return expected is not None and any_pushed(order.tickets) and count_admissions(order.tickets) >= expected
 
 
 def _finish(order: Order, outcome: Outcome, status: Status, reason: str | None, now: float) -> Decision:
-    """Make the order final where its status allows it, else leave it as it is.
+    """Make the order final if its status allows it; otherwise leave it unchanged.
 
-    The hint of the answer is stored: an operator or a webhook may ask for another poll.
+    The hint of the answer is stored, because an operator or a webhook may request another poll.
     """
     if status is order.status:
         why = "still " + status
@@ -199,10 +199,10 @@ def _keep_polling(order: Order, outcome: Outcome, policy: PollPolicy, now: float
 def _hint(
     outcome: Outcome, signal: AccountSignal, policy: PollPolicy, now: float, deadline: float | None
 ) -> float | None:
-    """Return the moment before which the provider must not be polled, or `None` where it did not say.
+    """Return the moment before which the provider must not be polled, or `None` if it named none.
 
-    In place of an implausible wait, an order gets one attempt at its `deadline` (`None` for a final order). What blocks
-    the account is tried again sooner, for the sake of the other orders.
+    Instead of an implausible wait, an order gets one attempt at its `deadline` (`None` for a final order). If the wait
+    blocks the account, the next attempt is earlier, so that other orders do not wait.
     """
     if signal is AccountSignal.THROTTLED:
         return throttled_until(outcome.retry_after, now, policy.throttle_pause)
@@ -226,7 +226,7 @@ def _attention(order: Order, outcome: Outcome, policy: PollPolicy, now: float) -
 
 
 def _forbidden_polls(order: Order, outcome: Outcome) -> int:
-    """Return the 403s in a row of an order. Outcomes that say nothing about the order leave the number as it is."""
+    """Return the order's 403s in a row. Outcomes that say nothing about the order leave the number unchanged."""
     match outcome:
         case Unauthorized(whole_account=False) | Throttled(by_gateway=True):
             return order.forbidden_polls + 1

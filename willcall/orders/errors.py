@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """What is wrong with one field, named by its dotted path; an empty path means the whole."""
+    """An error in one field, given by its dotted path; an empty path means the whole document."""
 
     field: str
     message: str
@@ -19,7 +19,7 @@ class WillcallError(Exception):
 
 
 class RejectedOrderError(WillcallError):
-    """The order as submitted is invalid. `errors` are all its mistakes at once."""
+    """The submitted order is invalid. `errors` are all its mistakes."""
 
     def __init__(self, errors: list[FieldError]) -> None:
         super().__init__("; ".join(map(str, errors)))
@@ -64,7 +64,7 @@ class BrokerUnavailableError(WillcallError):
 
 
 class UnknownAccountError(WillcallError):
-    """The configuration has no such account; `known` are those it has."""
+    """The configuration has no such account; `known` are the configured ones."""
 
     def __init__(self, account: str, known: list[str]) -> None:
         names = f"configured: {', '.join(known)}" if known else "none is"

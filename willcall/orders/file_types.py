@@ -138,7 +138,7 @@ def _pdf_warning(file: IO[bytes], before: bytes) -> str | None:
     rest = end + len(_PDF_END)
     if _is_blank(file, rest):
         return junk
-    # Objects behind the last end mark belong to a later part of the file, whose end is missing.
+    # Objects after the last end mark belong to a later part of the file, whose end is missing.
     return _joined(junk, NO_END if _contains_object(file, rest) else BYTES_AFTER)
 
 
@@ -220,7 +220,7 @@ def _is_blank(file: IO[bytes], start: int) -> bool:
 
 
 def _contains_object(file: IO[bytes], start: int) -> bool:
-    """Return whether a PDF object begins at or behind `start`."""
+    """Return whether a PDF object begins at or after `start`."""
     file.seek(start)
     overlap = b""
     while chunk := file.read(_CHUNK):

@@ -1,4 +1,4 @@
-"""What a hint may do. A hint is the wait that a response asked for (`Retry-After`).
+"""How long hints are followed. A hint is the wait that a response asked for (`Retry-After`).
 
 A plausible hint, of up to a day, is followed to the second. A longer one is a mistake of the server, and a fallback
 takes its place. What that is depends on what is waiting (an order, an account, a document or a callback), so the
@@ -14,14 +14,14 @@ one year               an order: one attempt at its deadline;
 
 #: Longest plausible hint, in seconds.
 MAX_HINT = 86_400.0
-#: Seconds after which a server that sent no plausible hint is tried again, where nothing else ends the wait.
+#: Seconds after which a server that sent an implausible hint is tried again, if nothing else ends the wait.
 FALLBACK_WAIT = 3_600.0
-#: A provider's announced date of issuing is believed if it is at most this many seconds ahead.
+#: A provider's announced date of issuing is plausible if it is at most this many seconds ahead.
 MAX_ANNOUNCEMENT = 400 * 86_400.0
 
 
 def hint_until(wait: float | None, now: float, *, fallback: float) -> float | None:
-    """Return the moment until which a hint holds, or `None` where it asks for no wait.
+    """Return the moment until which a hint holds, or `None` if it asks for no wait.
 
     `wait` is in seconds from `now`; `fallback` is the moment that replaces an implausible one.
 
@@ -37,7 +37,7 @@ def hint_until(wait: float | None, now: float, *, fallback: float) -> float | No
 
 
 def hint_seconds(wait: float | None, *, fallback: float) -> float:
-    """Return how many seconds a hint holds, 0 where it asks for no wait. `fallback` is in seconds too."""
+    """Return for how many seconds a hint holds, or 0 if it asks for no wait. `fallback` is in seconds too."""
     return hint_until(wait, 0.0, fallback=fallback) or 0.0
 
 
@@ -47,10 +47,10 @@ def throttled_until(wait: float | None, now: float, pause: float) -> float:
 
 
 def is_plausible(wait: float) -> bool:
-    """Return whether a server can mean to be left alone for so many seconds."""
+    """Return whether a server can mean a wait of so many seconds."""
     return wait <= MAX_HINT
 
 
 def announced_until(moment: float | None, now: float) -> float | None:
-    """Return the date that a provider announced for issuing, `None` if it has passed or is not plausible."""
+    """Return the date that a provider announced for issuing, or `None` if it has passed or is implausible."""
     return moment if moment is not None and now < moment <= now + MAX_ANNOUNCEMENT else None

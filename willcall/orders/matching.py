@@ -1,4 +1,4 @@
-"""A maximum matching of two lists: as many pairs as possible, each of which may be the same thing."""
+"""A maximum matching of two lists: as many pairs as possible of elements that may be equal."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -13,11 +13,11 @@ MAX_PAIRS = 250_000
 def maximum_matching(left: Sequence[L], right: Sequence[R], may_equal: Callable[[L, R], bool]) -> dict[int, int]:
     """Return a largest set of pairs (index in `right` -> index in `left`) for which `may_equal` holds.
 
-    So `len(left) + len(right) - len(pairs)` is how many different things there are at least. Kuhn's algorithm with
+    So there are at least `len(left) + len(right) - len(pairs)` different elements. Kuhn's algorithm with
     augmenting paths: where all candidates of an element have partners, one of these moves to another candidate.
 
     Example: left `A` and `B`; right `1`, which may equal either, and `2`, which may equal `A` alone. `1` is paired with
-    `A`. As `2` needs `A`, `1` moves to `B`. That makes two pairs, so the four elements are at least two things.
+    `A`. As `2` needs `A`, `1` moves to `B`. That makes two pairs, so at least two of the four elements are different.
     """
     if len(left) * len(right) > MAX_PAIRS:
         return {index: index for index in range(min(len(left), len(right)))}

@@ -20,7 +20,7 @@ class Status(StrEnum):
 
 _REFUND = {Status.FAILED, Status.CANCELLED}
 
-#: From each status, the statuses that an order may move to. Two final statuses may still change, when the provider
+#: From each status, the statuses that an order may move to. Two final statuses may still change, if the provider
 #: cancels or issues late.
 TRANSITIONS: dict[Status, frozenset[Status]] = {
     Status.PENDING: frozenset({Status.PARTIAL, Status.FULFILLED, Status.EXPIRED} | _REFUND),
@@ -40,7 +40,7 @@ CLOSED = frozenset(status for status in Status if not TRANSITIONS[status])
 
 
 def can_become(old: Status, new: Status) -> bool:
-    """Return whether `old -> new` is a transition; staying the same is none."""
+    """Return whether `old -> new` is a transition. Keeping a status is not one."""
     return new in TRANSITIONS[old]
 
 
@@ -71,7 +71,7 @@ class TicketKind(StrEnum):
 
 
 class TicketStatus(StrEnum):
-    """The status of a ticket. A `void` one was cancelled or replaced, and lets nobody in."""
+    """The status of a ticket. A `void` ticket was cancelled or replaced, and lets nobody in."""
 
     VALID = "valid"
     USED = "used"
@@ -87,10 +87,10 @@ class DeliverySpeed(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """What the customer needs to get in.
+    """What the customer shows at the entrance.
 
-    `document` is the id of the stored file and `content_type` its media type, detected from its bytes. `extra` holds
-    what the provider sent beyond these fields.
+    `document` is the id of the stored file and `content_type` its media type, detected from its bytes. `extra` has what
+    the provider sent beyond these fields.
     """
 
     kind: TicketKind
@@ -120,7 +120,7 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One purchase at a provider whose tickets are awaited.
+    """One purchase at a provider, whose tickets are awaited.
 
     `seq` is the fence: only the poll message with this number may act. `answered_polls` counts the polls that the
     provider answered (the exponent of the back-off), `unanswered_polls` those without an answer since the last one,
@@ -170,7 +170,7 @@ class Order:
 class Attempt:
     """An entry of an order's timeline.
 
-    `countdown` is the seconds to the next attempt, `None` where there is none. `late` is how many seconds after its
+    `countdown` is the seconds to the next attempt, if there is one. `late` is how many seconds after its
     due time the attempt began.
     """
 

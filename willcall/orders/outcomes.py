@@ -1,6 +1,6 @@
 """The outcomes of a status request: a closed set.
 
-Adapters turn every response into exactly one of these before anything decides what to do about it.
+Adapters turn every response into exactly one of these, before any decision about it.
 """
 
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ class _Outcome:
 
     `provider_status` is the provider's own word. `detail` explains the outcome in the timeline and never quotes a
     secret or a ticket. `retry_after` is the wait in seconds that the response asked for, whatever its HTTP status (see
-    `extend_retry_after`); `not_before` the moment (epoch seconds) that the provider announced for issuing. The later
+    `extend_retry_after`). `not_before` is the moment (epoch seconds) that the provider announced for issuing. The later
     of the two counts.
     """
 
@@ -33,7 +33,7 @@ class Issued(_Outcome):
 
 @dataclass(frozen=True, slots=True)
 class PartlyIssued(_Outcome):
-    """Some of `expected` tickets are issued; `expected` is `None` where the provider does not say."""
+    """Some of `expected` tickets are issued; `expected` is `None` if the provider does not say."""
 
     tickets: tuple[Ticket, ...]
     expected: int | None = None
@@ -44,8 +44,9 @@ class PartlyIssued(_Outcome):
 class NotReady(_Outcome):
     """No tickets are issued yet.
 
-    `attention` is set where waiting alone will not bring them: the customer must personalise them. `expected` is how
-    many tickets the order has, against which pushed ones are counted. `void` are tickets that let nobody in any more.
+    `attention` is set if waiting alone will not bring them, because the customer must personalise them. `expected` is
+    how many tickets the order has; pushed tickets are compared with it. `void` are tickets that no longer let anybody
+    in.
     """
 
     attention: Attention | None = None
@@ -79,7 +80,7 @@ class Throttled(_Outcome):
 
 @dataclass(frozen=True, slots=True)
 class Unavailable(_Outcome):
-    """No usable response: 5xx, a connection error, a timeout. `request_sent` is false where nothing was sent."""
+    """No usable response: 5xx, a connection error, a timeout. `request_sent` is false if nothing was sent."""
 
     request_sent: bool = True
 

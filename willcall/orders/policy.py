@@ -1,4 +1,4 @@
-"""The settings of an account that say how often its orders are polled."""
+"""The settings of an account that control how often its orders are polled."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,6 +1,6 @@
-"""What a provider's push can mean, and what it does to an order.
+"""The meanings of a provider's push, and its effect on an order.
 
-`evaluate_push` is to pushes what `decision.decide` is to polls: a pure function of the order, the push and the time.
+`evaluate_push` is for pushes what `decision.decide` is for polls: a pure function of the order, the push and the time.
 """
 
 import math
@@ -26,14 +26,14 @@ class TicketsPush:
 
 @dataclass(frozen=True, slots=True)
 class OutcomePush:
-    """A push that says how the order ended."""
+    """A push about the end of the order."""
 
     outcome: Declined | Cancelled
 
 
 @dataclass(frozen=True, slots=True)
 class ChangePush:
-    """A push that says only that something changed: the order has to be polled."""
+    """A push that only says that something changed, so the order has to be polled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class InvalidPush:
     detail: str
 
 
-#: All pushes that there are.
+#: All kinds of pushes.
 Push = TicketsPush | OutcomePush | ChangePush | InvalidPush
 
 _REFUND = frozenset({Status.FAILED, Status.CANCELLED})
@@ -51,11 +51,11 @@ _REFUND = frozenset({Status.FAILED, Status.CANCELLED})
 
 @dataclass(frozen=True, slots=True)
 class OrderProgress:
-    """The progress of an order after a push, from which the provider's adapter makes the response.
+    """The progress of an order after a push, for the adapter's response.
 
     `stored`: the content of the push is stored. `complete`: the order has all its tickets. It has tickets for
-    `ticket_count` people of `expected` (`None`: unknown). `why` explains it without quoting the push. `final_status`
-    is that of a failed or cancelled order. `provider_status` is the provider's latest status word.
+    `ticket_count` people of `expected` (`None`: unknown). `why` explains it without quoting the push. `final_status` is
+    that of a failed or cancelled order. `provider_status` is the provider's latest status word.
     """
 
     stored: bool
@@ -71,7 +71,7 @@ class OrderProgress:
 class PushResult:
     """The order after a push, and its progress.
 
-    `outcome` is the word for the timeline. `changed`: there is something to write. `poll_needed`: only a poll can tell
+    `outcome` is the word for the timeline. `changed`: the order must be written. `poll_needed`: only a poll can show
     what the push left open.
     """
 
@@ -161,7 +161,7 @@ def _finished(order: Order, status: Status, reason: str | None, now: float) -> O
 def _needed(order: Order) -> int | None:
     """Return how many tickets the pushes must bring to complete the order without a poll.
 
-    That is the quantity submitted, or the provider's own number where a poll named a larger one. `None` where no
-    quantity was submitted: then the order has to be polled.
+    That is the submitted quantity, or a larger number that a poll named. Without a submitted quantity it is `None`, and
+    the order has to be polled.
     """
     return order.quantity and max(order.quantity, order.expected or 0)

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-#: Longer waits are cut to this, which keeps arithmetic finite. It is not plausible, so it is never followed.
+#: Longer waits are cut to this, which keeps arithmetic finite. It is implausible, so it is never followed.
 MAX_WAIT = 366 * 86_400.0
 
-#: Longer texts are no dates, and more values than this are ignored.
+#: Longer texts are not dates, and more values than this are ignored.
 _LONGEST_DATE = 100
 _MOST_VALUES = 20
 
-#: Possessive quantifiers: no header can make the search backtrack.
+#: Possessive quantifiers, so that no header causes backtracking.
 _NUMBER = r"(?:\d++(?:\.\d*+)?|\.\d++)"
 #: `120`, `1.5`, `120s`, `2 minutes`, `1m30s`, `PT2M`: a number without a unit is seconds.
 _DURATION = re.compile(
@@ -50,8 +50,8 @@ def parse_retry_after(value: str | None, now: float, date: str | None = None) ->
     """Return the longest wait that the header asks for, or `None` without a readable one.
 
     `value` is all lines of the header, joined by commas; `now` is the time of receipt (epoch seconds). A moment counts
-    from the response's own `date` where that is readable, as the server's clock may differ from ours. A moment in the
-    past is a wait of 0. A negative number or garbage is none, so that the caller's own back-off applies.
+    from the response's own `date` if that is readable, because the server's clock may differ from ours. A moment in the
+    past is a wait of 0. A negative number or garbage is `None`, so that the caller's own back-off applies.
 
     Example, received at 12:00:00: `120`, `2m` and `Mon, 30 Nov 2026 12:02:00 GMT` are 120 s each; if the response is
     dated 12:01:00, the date is 60 s. `30, 120` is 120 s. `-5` and `soon` are `None`.

@@ -1,4 +1,4 @@
-"""Sections, rows and seats as providers write them: which texts name a seat, and which two name the same one."""
+"""Sections, rows and seats as providers write them: which texts name a seat, and which are the same seat."""
 
 import re
 import unicodedata
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from willcall.orders.model import Ticket
 
-#: Where adapters keep the listing that a ticket was sold from, in `Ticket.extra`: Tixstock's listing, Paylogic's event.
+#: Keys in `Ticket.extra` of the listing that a ticket was sold from: Tixstock's listing, Paylogic's event.
 _LISTINGS = ("listing_id", "event_uid")
 
 #: Placeholders for an unknown section, row or seat, reduced to letters and digits.
@@ -27,7 +27,7 @@ _SEVERAL = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Seating:
-    """The seat of a ticket and the listing it was sold from. A part that the provider does not name is `None`."""
+    """The seat of a ticket and the listing it was sold from. Parts that the provider does not name are `None`."""
 
     listing: str | None = None
     section: str | None = None
@@ -45,7 +45,7 @@ class Seating:
         return any(one is not None and two is not None and one != two for one, two in pairs)
 
     def joined(self, other: "Seating") -> "Seating":
-        """Return one seat with what either of the two knows about it."""
+        """Return one seat with the parts that either of the two has."""
         return Seating(
             self.listing or other.listing,
             self.section or other.section,

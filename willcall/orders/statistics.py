@@ -1,6 +1,6 @@
 """What a commit adds to the statistics: how late an attempt was, its outcome, how an order ended, its time to ticket.
 
-Durations are counted in buckets, which are cheap to add up and say what share of them was shorter than a bound.
+Durations are counted in buckets, which are cheap to add up and show what share was shorter than a bound.
 """
 
 from bisect import bisect_left
@@ -30,10 +30,10 @@ BUCKET_BOUNDS: dict[str, tuple[float, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class CommitStatistics:
-    """What one commit adds. `None` where it adds nothing of that kind; durations in seconds.
+    """What one commit adds; `None` for kinds to which it adds nothing. Durations are in seconds.
 
     `late` is how long after its due time the attempt began. `ticket` is the time to the tickets from submission, or
-    from `not_before` where that is later.
+    from `not_before` if that is later.
     """
 
     outcome: str | None = None

@@ -25,13 +25,13 @@ from willcall.orders.model import DeliverySpeed, Order, Status
 MAX_METADATA_CHARACTERS, MAX_METADATA_ENTRIES = 16_384, 500
 #: More fields than any payload has.
 _MAX_FIELDS = 100
-#: Errors of a payload that are listed one by one.
+#: Most errors of a payload that are listed.
 MAX_FIELD_ERRORS = 25
 #: Characters of a field's path that are shown.
 _MAX_PATH = 100
 
 _ORDER_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:@~-]{0,127}$"
-#: What providers and accounts may be called.
+#: Valid names of providers and accounts.
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 _LANGUAGE_PATTERN = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$"
 
@@ -53,7 +53,7 @@ _MESSAGES = {
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
-#: Bounds of the times that an order can have: what is added to them must still be a date.
+#: Limits of an order's times: sums of them and durations must still be valid dates.
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
 
@@ -64,7 +64,7 @@ def _printable(value: str) -> str:
 
 
 def _iso_8601(value: object) -> object:
-    """Reject plain numbers, which pydantic reads as seconds or milliseconds, by their size."""
+    """Reject plain numbers, which pydantic reads as seconds or as milliseconds depending on their size."""
     if isinstance(value, datetime) or (isinstance(value, str) and re.match(r"\d{4}-\d\d-\d\d[Tt ]", value)):
         return value
     raise ValueError("must be a time in ISO 8601 with a time zone, such as 2026-11-22T10:00:00Z")
@@ -114,7 +114,7 @@ Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 class SubmitOrder(BaseModel):
     """A purchase whose tickets are wanted. Only `provider` and `reference` are required.
 
-    `reference` is what the provider knows the order by. `id` is the caller's own key and makes submitting idempotent.
+    `reference` is the provider's own name for the order. `id` is the caller's own key and makes submitting idempotent.
     The order is not polled before `not_before`. `delivery` is `delayed` for products that are known to take long. In a
     user's list, tickets older than `bought_at` do not belong to this order.
     """

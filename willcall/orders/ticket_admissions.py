@@ -1,7 +1,7 @@
 """How many people a set of tickets lets in.
 
-People are counted here and nowhere else, for every provider. Tickets that cannot be distinguished count once, so the
-count is the number of people whom the tickets let in *at least*. For example:
+People are counted only here, for every provider. Tickets that cannot be distinguished count once, so the count is the
+number of people whom the tickets let in *at least*. For example:
 
 - One file pushed for row V, seat 100, and one listed for row V without a seat count as one person's.
 - Two files pushed for row V, seats 100 and 101, and one listed for row V count as two people's.
@@ -27,11 +27,11 @@ from willcall.orders.ticket_identity import (
     without_duplicates,
 )
 
-#: Kinds that are an address for the customer to open; the others are files and codes.
+#: Kinds with an address for the customer to open; the others are files and codes.
 _LINKS = frozenset({TicketKind.LINK, TicketKind.PAGE, TicketKind.WALLET})
 
-#: Where a ticket comes from: whether it was pushed, and whether it is a link. Two tickets of one source that share
-#: nothing belong to two people; a file and a link may be one person's.
+#: The source of a ticket: whether it was pushed, and whether it is a link. Two tickets of one source without common
+#: marks belong to two people; a file and a link may be one person's.
 _Source = tuple[bool, bool]
 
 
@@ -39,8 +39,8 @@ _Source = tuple[bool, bool]
 class _Admission:
     """Tickets that together let one person in.
 
-    `sections`, `rows` and `seats` are all that the tickets name, as one file may be listed under two rows. So are
-    `listings`, each with whether a push names it: pushes and polls may use different ids for one listing.
+    `sections`, `rows` and `seats` are all that the tickets name, as one file may be listed under two rows. `listings`
+    also has whether a push names each: pushes and polls may use different ids for one listing.
     """
 
     tickets: list[Ticket]
@@ -77,7 +77,7 @@ class _Admission:
         return {listing for by_push, listing in self.listings if by_push is pushed}
 
     def merge(self, other: Self) -> None:
-        """Add the tickets of another one, which is certainly the same person's."""
+        """Add the tickets of another group of the same person."""
         self.tickets += other.tickets
         self.has_id_or_code |= other.has_id_or_code
         self.sources |= other.sources

@@ -10,16 +10,16 @@ from willcall.orders.model import Ticket, TicketKind
 from willcall.orders.ticket_identity import admits_someone, listed_urls
 from willcall.orders.urls import without_query
 
-#: After this many seconds without its documents an order needs a look; the alert waits as long.
+#: Missing documents of an order are reported after this many seconds, by the alert too.
 DOCUMENTS_LATE_AFTER = 1_800.0
 
 #: In `Ticket.extra`: what is damaged about the document, and why its URL was given up.
 DOCUMENT_WARNING = "document_warning"
 DOCUMENT_ERROR = "document_error"
 
-#: Kinds that are named after their file. Which one a ticket is turns out once the file is here.
+#: Kinds that are named after their file. The kind of a ticket is certain once its file is stored.
 _FILE_KINDS = {TicketKind.PDF, TicketKind.IMAGE, TicketKind.ARCHIVE}
-#: Kinds whose URL is that of a file. Links, pages and wallet passes are for the customer to open.
+#: Kinds whose URL is the address of a file. Links, pages and wallet passes are for the customer to open.
 _KINDS_WITH_FILE = _FILE_KINDS | {TicketKind.BARCODE}
 
 _KIND_BY_CONTENT_TYPE = {
@@ -57,7 +57,7 @@ def missing_document_urls(tickets: Iterable[Ticket]) -> list[str]:
 
 
 def attach_file(ticket: Ticket, file: TicketFile) -> Ticket:
-    """Return the ticket with its file. A ticket that is a file takes the kind that the file turned out to be."""
+    """Return the ticket with its file. A ticket that is a file gets the kind of that file."""
     kind = file.kind if ticket.kind in _FILE_KINDS | {TicketKind.WALLET} else ticket.kind
     extra = _without_remarks(ticket)
     if file.warning:

@@ -1,7 +1,7 @@
-"""Which tickets are the same one.
+"""Which tickets are the same.
 
-A ticket is identified by the provider's id or its barcode; without these by its file, else its URL. Two tickets with
-a mark in common are the same. See docs/providers/tixstock.md and docs/decisions/0030.
+A ticket is identified by the provider's id or its barcode; without these by its file, otherwise its URL. Two tickets
+with a mark in common are the same. See docs/providers/tixstock.md and docs/decisions/0030.
 """
 
 from collections import defaultdict
@@ -12,13 +12,13 @@ from willcall.orders.model import Ticket, TicketKind, TicketStatus
 from willcall.orders.seating import seating_of
 from willcall.orders.urls import without_query
 
-#: In `Ticket.extra`: the ticket was pushed, so that no later poll removes it; and the SHA-256 of its file.
+#: Keys in `Ticket.extra`: the ticket was pushed, so no later poll removes it; and the SHA-256 of its file.
 PUSHED = "pushed"
 DIGEST = "sha256"
-#: In `Ticket.extra`: the copies of a pushed ticket in the latest poll's list, with `url` and seat of each.
+#: Key in `Ticket.extra`: the copies of a pushed ticket in the latest poll's list, each with `url` and seat.
 LISTED = "listed"
 _COPIED = ("url", "section", "row", "seat")
-#: Where adapters keep the provider's id of a ticket, in `Ticket.extra`.
+#: Keys in `Ticket.extra` of the provider's id of a ticket.
 _PROVIDER_IDS = ("ticket", "ticket_id", "ticket_uid")
 
 Tickets = tuple[Ticket, ...]
@@ -38,7 +38,7 @@ def any_pushed(tickets: Iterable[Ticket]) -> bool:
 
 
 def admits_someone(ticket: Ticket) -> bool:
-    """Return whether a ticket lets somebody in. A parcel is only on its way, and a void ticket opens nothing."""
+    """Return whether a ticket lets somebody in. A parcel and a void ticket do not."""
     return ticket.kind is not TicketKind.SHIPMENT and ticket.status is not TicketStatus.VOID
 
 
@@ -48,7 +48,7 @@ def provider_ticket_id(ticket: Ticket) -> str | None:
 
 
 def normalize_code(code: str) -> str:
-    """Return a barcode without blanks and in lower case, as two are compared."""
+    """Return a barcode without blanks and in lower case, for comparison."""
     return "".join(code.split()).casefold()
 
 
@@ -78,7 +78,7 @@ def identity_marks(ticket: Ticket) -> set[Mark]:
 
 
 def is_redundant(ticket: Ticket, other: Ticket) -> bool:
-    """Return whether a ticket is the same as the other one and says nothing that the other does not."""
+    """Return whether a ticket is the same as the other one and adds no information."""
     if (
         ticket.comparison_kind is not other.comparison_kind
         or ticket.status is not other.status

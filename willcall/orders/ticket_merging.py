@@ -1,7 +1,7 @@
 """Merge the tickets of a push or a poll into those that an order has.
 
-A pushed ticket stays whatever later polls list; a list of a poll replaces the list of an earlier one. Copies count
-once: a ticket that was pushed and is listed as well is stored as the pushed one, which remembers its listed copies.
+Later polls never remove a pushed ticket; the list of a poll replaces that of an earlier one. Copies count once: a
+ticket that was pushed and is also listed is stored as the pushed one, with its listed copies in `extra`.
 """
 
 from collections import Counter, defaultdict
@@ -99,7 +99,7 @@ def _seat_marks(ticket: Ticket) -> list[Hashable]:
 
 
 def _is_same(ticket: Ticket, old: Ticket) -> bool:
-    """Return whether a pushed ticket is the same as an old one, perhaps with more or less known about its seat."""
+    """Return whether a pushed ticket is the same as an old one, possibly with a more or less complete seat."""
     one, two = seating_of(ticket), seating_of(old)
     alike = ticket.comparison_kind is old.comparison_kind and one.listing == two.listing and not one.differs(two)
     return alike and bool(identity_marks(ticket) & identity_marks(old)) and one.joined(two) in {one, two}
@@ -113,7 +113,7 @@ def _corrects(ticket: Ticket, old: Ticket) -> bool:
 
 
 def _newer(old: Ticket, new: Ticket) -> Ticket:
-    """Return the new copy of a ticket, or the old one if that says more about its seat."""
+    """Return the new copy of a ticket, or the old one if its seat is more complete."""
     one, two = seating_of(old), seating_of(new)
     if one != two and one.joined(two) == one:
         return old
@@ -123,8 +123,8 @@ def _newer(old: Ticket, new: Ticket) -> Ticket:
 def _copies(pushed: Sequence[Ticket], polled: Sequence[Ticket]) -> dict[int, int]:
     """Return which polled tickets are copies of pushed ones (index in `polled` -> index in `pushed`).
 
-    First those with the same content, URL or seat; then those that can be nothing else, see `_forced`. Between files
-    and links it is unknown which belongs to whom, so nothing is forced.
+    First those with the same content, URL or seat; then those that must be copies, see `_forced`. Which file belongs to
+    which link is unknown, so neither is forced.
     """
     paths = Counter(without_query(ticket.url) for ticket in polled)
     index = _index(pushed, _copy_marks)

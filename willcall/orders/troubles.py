@@ -16,7 +16,7 @@ class Trouble:
 
     `what`: a predicate that follows the name of an account or order, or a sentence about the deployment. `critical`:
     tickets do not arrive because of it. `remedy` and `then`, how things continue afterwards, may hold placeholders:
-    `{resume}`, `{cancel}`, `{redeliver}` for what the reader does, `{table}` and other names for what is concerned.
+    `{resume}`, `{cancel}`, `{redeliver}` for the reader's actions, `{table}` and other names for the subject.
     `alert`: the alert rule and the heading in the runbook.
     """
 
@@ -171,7 +171,7 @@ ACCOUNT_TROUBLES: Mapping[str, Trouble] = {
     ),
 }
 
-#: What can be wrong with the deployment.
+#: Troubles of the deployment.
 SYSTEM_TROUBLES: Mapping[str, Trouble] = {
     "no_worker": Trouble(
         what="No workers are running",
@@ -216,7 +216,7 @@ SYSTEM_TROUBLES: Mapping[str, Trouble] = {
         what="Messages could not be processed",
         effect="They are kept as dead letters. If one was a submission, its order does not exist here.",
         customer="Nothing, unless a submission is among them.",
-        remedy="Fix the cause, then requeue each message; delete those that nobody needs.",
+        remedy="Fix the cause, then requeue each message; delete those that are not needed.",
         alert="WillcallDeadLetters",
     ),
     "callbacks_late": Trouble(

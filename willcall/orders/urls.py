@@ -1,10 +1,10 @@
-"""What to show of URLs, and how to compare them: a URL may hold a token, or be a ticket itself."""
+"""Redact and compare URLs: a URL may contain a token, or be a ticket itself."""
 
 from urllib.parse import urlsplit
 
 
 def web_host(url: str) -> str | None:
-    """Return the host of an http(s) URL, `None` for anything that must not become a link."""
+    """Return the host of an http(s) URL, or `None` for anything that must not become a link."""
     try:
         parts = urlsplit(url)
     except ValueError:

@@ -1,7 +1,7 @@
 """Which tickets of a user's list belong to an order.
 
-Some references list everything that a user ever bought. Purchases that are older than the order are left out when the
-list is read. Here, tickets of other orders are left out, and of the rest as many are selected as the order bought.
+Some references list everything that a user ever bought. Adapters leave out purchases that are older than the order.
+Here, tickets of other orders are left out, and as many of the rest are selected as the order bought.
 """
 
 from collections import defaultdict
@@ -83,7 +83,7 @@ def _grouped(purchases: Iterable[Purchase], people: Sequence[Tickets]) -> list[l
 
 
 def _likeness(ticket: Ticket) -> Hashable:
-    """Return what equal tickets have in common and few others have, to find them without comparing all pairs."""
+    """Return a key that equal tickets share and few others have, to find them without comparing all pairs."""
     return ticket.kind, ticket.code, ticket.url, ticket.document, ticket.seat
 
 

@@ -64,7 +64,7 @@ class HttpClient:
 
     def __init__(self, *, accept: str, accept_encoding: str, guard: AddressGuard | None = None) -> None:
         self._guard = guard
-        self._adapter = BoundedAdapter(tls_context(), _HOSTS, _CONNECTIONS)
+        self._adapter = BoundedAdapter(tls_context, _HOSTS, _CONNECTIONS)
         self._headers = {"User-Agent": user_agent(), "Accept": accept, "Accept-Encoding": accept_encoding}
         for name in _LOGGERS:
             logging.getLogger(name).addFilter(_drop)

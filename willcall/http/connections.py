@@ -181,15 +181,21 @@ class _TlsPool(HTTPSConnectionPool):
 
 
 class BoundedAdapter(HTTPAdapter):
-    """The adapter of requests, with these connections and one TLS context."""
+    """The adapter of requests, with these connections and one TLS context.
 
-    def __init__(self, tls: ssl.SSLContext, hosts: int, connections: int) -> None:
+    `tls` returns the context; it is called when the first https host is connected to.
+    """
+
+    def __init__(self, tls: Callable[[], ssl.SSLContext], hosts: int, connections: int) -> None:
         self._tls = tls
         super().__init__(pool_connections=hosts, pool_maxsize=connections)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, ssl_context=self._tls, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": self._tls_pool}
+
+    def _tls_pool(self, *args: Any, **kwargs: Any) -> _TlsPool:
+        return _TlsPool(*args, ssl_context=self._tls(), **kwargs)
 
     def cert_verify(self, *args: object, **kwargs: object) -> None:
         """Leave verification to the context: the base class reloads the certificates for each connection."""

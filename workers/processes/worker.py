@@ -9,6 +9,7 @@ import structlog
 
 from tasks.queues import queue_names
 from willcall.config import Config
+from willcall.http.client import tls_context
 from willcall.runtime.heartbeat import HeartbeatSender, process_name
 from workers.app import CONCURRENCY, create_app
 from workers.bootsteps import send_heartbeats
@@ -31,6 +32,7 @@ def run_worker(
         log.warning("callbacks are unsigned", why="notify.secret is not set")
     sys.setswitchinterval(SWITCH_INTERVAL)
     served = queues or queue_names(config)
+    tls_context()  # before the worker is ready, so that its first request does not wait for it
     app = create_app(config, concurrency, served)
     metrics = config.settings.metrics
     port = metrics.port if metrics_port is None else metrics_port

@@ -3,10 +3,12 @@
 from typing import Any
 
 from celery import Celery, bootsteps
-from celery.worker.consumer.tasks import Tasks
 
 from willcall.runtime.heartbeat import BEAT, HeartbeatSender
 from workers.transport.channel import Channel
+
+#: By name, for beat and the API import this module too, and need no worker of Celery.
+_TASKS = "celery.worker.consumer.tasks:Tasks"
 
 
 def send_heartbeats(app: Celery, heartbeat: HeartbeatSender) -> None:
@@ -21,7 +23,7 @@ class SlotLimitStep(bootsteps.StartStopStep):
     Messages that were claimed over a connection that is lost keep their slots until they are acknowledged.
     """
 
-    requires = (Tasks,)
+    requires = (_TASKS,)
 
     def start(self, consumer: Any) -> None:
         """Connect the worker's slots with the channel that consumes. RabbitMQ has no such channel."""
@@ -35,7 +37,7 @@ class SlotLimitStep(bootsteps.StartStopStep):
 class HeartbeatStep(bootsteps.StartStopStep):
     """Sends heartbeats from the loop that consumes messages. They pause while the broker is unreachable."""
 
-    requires = (Tasks,)
+    requires = (_TASKS,)
 
     def __init__(self, consumer: Any, **options: Any) -> None:
         super().__init__(consumer, **options)

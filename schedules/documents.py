@@ -1,4 +1,4 @@
-"""Fetch documents whose scheduled message was lost, and update the list of given-up documents."""
+"""Fetch documents whose scheduled message was lost, and prune the list of given-up documents."""
 
 from schedules.run import BATCH, Run
 from willcall.usecases.documents import TASK, prune_given_up

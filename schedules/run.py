@@ -1,4 +1,4 @@
-"""One run of a sweep: its time limit, where it resumes, and how it backs off from items that fail."""
+"""One run of a sweep: its time limit, its resume position, and its back-off from items that fail."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -18,9 +18,9 @@ log = structlog.get_logger(__name__)
 
 #: Seconds for which a sweep skips an item that failed: the first time, then twice as long each time, up to the longest.
 FIRST_BACK_OFF, LONGEST_BACK_OFF = 60.0, 21_600.0
-#: How many entries of an index a sweep reads at once.
+#: Entries of an index that a sweep reads at once.
 BATCH = 500
-#: How many failing items a sweep remembers. Others are tried in each run, and not logged.
+#: Most failing items that a sweep remembers. Others are tried in each run, and not logged.
 MOST_FAILING = 10_000
 
 

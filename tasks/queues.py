@@ -6,7 +6,7 @@ from willcall.config import Config
 from willcall.stores.messages import PollMessage
 
 #: Where any Celery app sends `tasks.submit`. All queues of Willcall have this name, or begin with it and a dot, so that
-#: other Celery apps can share the broker. Celery's default queue, `celery`, is theirs.
+#: other Celery apps can share the broker. They use Celery's default queue, `celery`.
 SUBMIT = "willcall"
 #: The sweeps, so that they never wait behind polls.
 SWEEPS = f"{SUBMIT}.sweeps"
@@ -48,7 +48,7 @@ def queue_names(config: Config) -> list[str]:
 
 
 #: Message priorities on Redis, where 0 is served first. A poll that returns at its booked slot overtakes the others:
-#: behind a crowd it would miss the slot and have to book another.
+#: otherwise it would miss the slot and have to book another.
 AT_ITS_SLOT, ORDINARY = 0, 3
 
 

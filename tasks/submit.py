@@ -17,9 +17,9 @@ from willcall.usecases.submit import submit as submit_order
 #: Seconds after which an order that could not be stored is submitted again.
 RETRY_DELAY = 5.0
 
-#: The fields that may be shown, if they have their type: no reference, URL or metadata.
+#: The fields that may be shown, if their types are right: no reference, URL or metadata.
 SAFE_FIELDS = {"id": str, "provider": str, "account": str, "quantity": int}
-#: Length of the longest of these, an id.
+#: The longest value of these fields, an id.
 MAX_LENGTH = 128
 
 

@@ -20,8 +20,8 @@ from workers.dead_letters import store_dead_letter
 from workers.host_limits import HostLimits
 from workers.sender import CelerySender
 
-#: Default number of threads for polls. Polls mostly wait for a provider, yet each additional thread makes all of them
-#: wait longer for their turn to run. To poll more at once, start more workers.
+#: Default number of threads for polls. Polls mostly wait for a provider, but with each additional thread all of them
+#: wait longer for the interpreter lock. To poll more at once, start more workers.
 CONCURRENCY = 8
 
 TASK_MODULES = ("tasks.submit", "tasks.poll", "tasks.notify", "tasks.alert", "tasks.documents", "schedules.tasks")

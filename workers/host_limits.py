@@ -1,4 +1,4 @@
-"""Limits per callback host, so that an unresponsive backend delays no other one.
+"""Limits per callback host, so that an unresponsive backend does not delay others.
 
 A host starts with one thread. If it was fast the last time, it may use all but one of the threads for callbacks; the
 last one lets an unknown host be tried. All hosts that were slow the last time share a few threads of their own.
@@ -22,7 +22,7 @@ SLOW_AFTER = 3.0
 MAX_DELAY = 300.0
 #: The queue that all slow hosts share; no host has this name.
 _SLOW_HOSTS = "slow hosts"
-#: Hosts to remember. Beyond that the oldest one is forgotten and starts anew.
+#: Most hosts to remember. Beyond that the oldest one is forgotten and starts as unknown.
 _MAX_HOSTS = 1_000
 
 

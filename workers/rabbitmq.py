@@ -62,8 +62,8 @@ def _queue(name: str) -> Queue:
 class _Dispatcher(EventDispatcher):
     """Keeps a worker's events, which only monitors need, until the worker has its connection back.
 
-    Celery retries `worker-online` and `worker-heartbeat` without end where they cannot be sent, even when the worker is
-    told to stop.
+    Celery retries `worker-online` and `worker-heartbeat` without end if they cannot be sent, even when the worker is
+    stopping.
     """
 
     def send(self, *args: Any, **options: Any) -> Any:
@@ -76,7 +76,7 @@ class _Events(Events):
 
 
 class RabbitCelery(WillcallCelery):
-    """Sends countdowns of any length, and raises the same error whatever keeps RabbitMQ from accepting a message."""
+    """Sends countdowns of any length, and raises the same error whenever RabbitMQ does not accept a message."""
 
     events_cls = f"{__name__}:{_Events.__qualname__}"
 

@@ -11,7 +11,7 @@ from workers.transport.encoding import DECODE_ERRORS, REDELIVERED, UNREADABLE
 
 #: The header in which RabbitMQ's quorum queues count all deliveries of a message.
 DELIVERY_COUNT = "x-delivery-count"
-#: A message that was redelivered more often than this ends its workers or makes them hang. RabbitMQ has the second
+#: A message that was redelivered more often than this crashes its workers or makes them hang. RabbitMQ has the second
 #: limit itself from version 4 on.
 MAX_REDELIVERED, MAX_DELIVERIES = 5, 20
 

@@ -27,7 +27,7 @@ def create_api(
 ) -> RequestMiddleware:
     """Assemble the application.
 
-    `checks` are those of readiness, by the name of the service. `exposed`: it can be reached beyond loopback.
+    `checks` are the readiness checks, by service. `exposed`: it is reachable beyond loopback.
     """
     app = FastAPIOffline(
         title="Willcall",

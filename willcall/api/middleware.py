@@ -19,9 +19,9 @@ WORKER_THREADS = 32
 #: Requests of one kind at once. Beyond that, callers get 503 instead of a long wait.
 MAX_IN_FLIGHT = 2 * WORKER_THREADS
 
-#: Always answered, and logged at debug level only.
+#: Never limited, and logged at debug level only.
 _PROBES = frozenset({"/healthz", "/readyz"})
-#: Open for hours; `board.stream` limits their number.
+#: Streams, open for hours; `board.stream` limits their number.
 _STREAM = "/board/stream"
 #: Limited per account. People paste these URLs with extra slashes.
 _WEBHOOKS = "/webhooks/"

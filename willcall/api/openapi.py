@@ -1,4 +1,4 @@
-"""What the OpenAPI document says beyond what FastAPI finds out by itself."""
+"""Additions to the OpenAPI document that FastAPI generates."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
@@ -22,7 +22,7 @@ Errors are `application/problem+json`. Every call may be repeated: submitting an
 changes nothing. A 503 has `Retry-After`. Times are UTC, RFC 3339.
 """
 
-#: What can be wrong with any JSON body.
+#: Errors that any JSON body can cause.
 BODY_PROBLEMS = (ProblemType.TOO_SLOW, ProblemType.TOO_LARGE, ProblemType.UNSUPPORTED, ProblemType.REJECTED)
 
 Responses = dict[int | str, dict[str, Any]]
@@ -49,7 +49,7 @@ def request_body(model: type[BaseModel], *, required: bool = True) -> dict[str, 
 
 
 def install_openapi(app: FastAPI, bodies: Iterable[type[BaseModel]]) -> None:
-    """Add all shapes, with examples, to the application's document; it is made when it is first asked for."""
+    """Add all shapes, with examples, to the application's document, which is generated on first use."""
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -72,7 +72,7 @@ def _definitions(bodies: Iterable[type[BaseModel]]) -> dict[str, Any]:
     adapters = [TypeAdapter[Any](model) for model in (*shapes, *bodies)]
     _, found = TypeAdapter.json_schemas([(id(a), "validation", a) for a in adapters], ref_template=_REFERENCE)
     definitions: dict[str, Any] = found["$defs"]
-    for shape in shapes:  # what has a default is sent nevertheless
+    for shape in shapes:  # fields with a default are sent nevertheless
         definitions[shape.__name__]["required"] = [each.name for each in fields(shape) if not is_optional(each)]
     for name, example in EXAMPLES.items():
         definitions[name]["examples"] = [example]

@@ -1,4 +1,4 @@
-"""Errors as `application/problem+json` (RFC 9457); every kind stands here, and in docs/http-api.md."""
+"""Errors as `application/problem+json` (RFC 9457). All kinds are listed here and in docs/http-api.md."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -35,12 +35,12 @@ log = structlog.get_logger(__name__)
 #: Seconds after which callers may retry while Redis is unavailable: about what its restart takes.
 RETRY_AFTER = 2
 
-#: What access logs conventionally show for a client that disconnected; nobody receives it.
+#: The conventional status in access logs for a client that disconnected; it is not sent.
 _CLIENT_CLOSED_REQUEST = 499
 
 
 class ProblemType(Enum):
-    """What can go wrong: the name in the type's URN, status, title."""
+    """A kind of error: the name in the type's URN, status, title."""
 
     UNAUTHORIZED = "unauthorized", 401, "The API key is missing or not valid"
     FORBIDDEN = "forbidden", 403, "Only requests from this machine are allowed"
@@ -98,7 +98,7 @@ class ProblemError(Exception):
 
 
 def rejected(errors: Sequence[FieldError]) -> ProblemError:
-    """Return the error for invalid fields, of which a long list is cut."""
+    """Return the error for invalid fields. A long list is cut."""
     shown = truncate_errors([*errors])
     return ProblemError(ProblemType.REJECTED, "; ".join(map(str, shown)), shown)
 
@@ -114,7 +114,7 @@ def busy(detail: str) -> ProblemError:
 
 
 def api_error_from(error: WillcallError) -> ProblemError:
-    """Return the error that a use case's error is."""
+    """Return the API's error for a use case's error."""
     match error:
         case RejectedOrderError():
             return rejected(error.errors)

@@ -54,7 +54,7 @@ async def require_any_key(request: Request, credentials: Credentials) -> None:
 
 
 class DocumentationGuard:
-    """Serves the documentation to everybody if keys are configured, else to this machine only."""
+    """Serves the documentation to everybody if keys are configured, otherwise to this machine only."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

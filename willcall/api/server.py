@@ -58,9 +58,9 @@ class BoundedConnection(H11Protocol):
     """A connection that closes when the client is too slow.
 
     uvicorn waits for a request's head without limit, even if it arrives byte by byte, and rejects new clients once slow
-    ones hold all connections. Here the clients that send the least give way. For example, with 800 connections allowed
-    and 50 spare, the 751st connection closes one of the others: among those that have not completed a request, the one
-    that sent the fewest bytes per second.
+    ones hold all connections. Here, connections of the clients that send the least are closed. For example, with 800
+    connections allowed and 50 spare, the 751st connection closes one of the others: among those that have not completed
+    a request, the one that sent the fewest bytes per second.
     """
 
     _head_timer: asyncio.TimerHandle | None = None

@@ -99,7 +99,7 @@ def _called(context: Context, key: str, token: str) -> tuple[Account, Pushes] | 
     """Return the account with this token, or `None`; compared in constant time."""
     account = context.accounts.get(key)
     expected = webhook_token(account.credentials) if account else None
-    # People paste the URL with a blank.
+    # Providers' forms are often filled in with a trailing blank.
     same = hmac.compare_digest(token.strip().encode(), (expected or _NO_TOKEN).encode())
     if account is None or account.adapter.pushes is None or expected is None or not same:
         return None
@@ -125,6 +125,6 @@ def _later(account: Account, why: str) -> Response:
 
 
 def _problem(status: int, title: str) -> Response:
-    """Return a problem (RFC 9457) that says nothing beyond its status."""
+    """Return a problem (RFC 9457) without details."""
     body = f'{{"type": "about:blank", "title": "{title}", "status": {status}}}'
     return Response(body, status, media_type="application/problem+json")

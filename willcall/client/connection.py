@@ -12,7 +12,7 @@ from willcall.schemas.problems import Problem
 
 #: Seconds before the first retry; doubled each time.
 _FIRST_WAIT = 0.2
-#: The server was not reached, or closed the connection while it responded.
+#: The server could not be reached, or closed the connection during its response.
 _NO_RESPONSE = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
 _UNAVAILABLE = 503
 _REDIRECT = 300

@@ -15,7 +15,7 @@ from willcall.simulator.script import OrderScript, Script
 
 #: Seconds after which orders that are never fulfilled expire.
 CEILING = 30.0
-#: Polling for a run of seconds; the providers' minimum intervals and hints still hold.
+#: Polling settings for a demo of some seconds; the providers' minimum intervals and hints still apply.
 POLLING = {"initial": 0.5, "cap": 3, "minimum": 0.2, "interval": [2, 3], "missing_grace": 10}
 HEALTH = {"probe": [1, 5], "throttle_pause": 2}
 SWEEPS = {"polls": 2, "expire": 2, "reconcile": 3, "grace": 5}
@@ -103,7 +103,7 @@ def _submissions(
 
 
 def read_progress(deployment: LocalDeployment, backend: CallbackReceiver, expected: Mapping[str, str]) -> DemoProgress:
-    """Read how far the orders are."""
+    """Read the progress of all orders."""
     store = deployment.context.stores.orders
     orders = {order.id: order for order in store.get_many(list(expected)) if order}
     timelines = {order_id: store.timeline(order_id) for order_id in orders}

@@ -1,4 +1,4 @@
-"""A local deployment in process processes, for the demo, the tests and the bench.
+"""A local deployment in child processes, for the demo, the tests and the bench.
 
 It has Redis, the five simulated providers, and any number of workers, beats and APIs. Each process can be killed and
 started again.

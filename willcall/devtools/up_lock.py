@@ -38,9 +38,9 @@ def is_alive(running: RunningDeployment) -> bool:
 
 
 def stop_abandoned(running: RunningDeployment) -> None:
-    """Stop what a killed `up` left running: its processes, then its Redis, as two servers must not share their files.
+    """Stop what a killed `up` left running: its processes, then its Redis, as two servers must not share files.
 
-    Its processes are those with its Redis, whose password is unique, in their environment.
+    Its processes have the address of its Redis, whose password is unique, in their environment.
     """
     left = []
     for process in psutil.process_iter():

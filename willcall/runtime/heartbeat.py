@@ -1,4 +1,4 @@
-"""Heartbeats of this process: its own loop gives them, and a thread writes them to Redis.
+"""Heartbeats of this process: its own loop triggers them, and a thread writes them to Redis.
 
 So a process whose loop is stuck sends no heartbeat, and a slow or unavailable Redis does not delay the loop.
 """

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 OUTAGES = 5
 #: Different orders answered 403, with no good answer in between, that stop the account.
 REFUSALS = 3
-#: Different orders newly unreadable, with no good answer in between, that stop the account.
+#: Different orders with newly unreadable answers, with no good answer in between, that stop the account.
 UNREADABLE = 3
 #: A pause without an end, as milliseconds since the epoch (the year 9999).
 _FOREVER = 253_402_300_799_000
 
 
 class AccountHealth(StrEnum):
-    """How an account is doing. `THROTTLED` ends by itself, `PAUSED` when an operator resumes it or at its end."""
+    """The health of an account. `THROTTLED` ends by itself, `PAUSED` at a set time or when it is resumed."""
 
     OK = "ok"
     THROTTLED = "throttled"
@@ -54,11 +54,11 @@ class Releasable(StrEnum):
 class AccountState:
     """The state of an account. Moments are epoch seconds; `until` ends a pause or a throttle, `None` is no end.
 
-    `since`: when its health became what it is; a throttle starts with the first 429 after a good answer.
-    `why`: the provider's HTTP status, or in words why there was none.
+    `since`: when its health last changed; a throttle starts with the first 429 after a good answer.
+    `why`: the provider's HTTP status, or why there was none.
     `underlying`: the state under a pause, if the account is stopped for another reason too.
     `booked`: how many requests have a slot, the last of them at `booked_until`.
-    `hint_until`: until when the provider asked us to wait, whatever else the account is.
+    `hint_until`: until when the provider asked us to wait, whatever the health.
     """
 
     health: AccountHealth
@@ -76,7 +76,7 @@ class AccountState:
 
     @property
     def without_pause(self) -> "AccountState":
-        """The state that keeps tickets away: under a pause the underlying one, if there is one."""
+        """The state that prevents tickets: under a pause the underlying one, if there is one."""
         return self.underlying or self
 
     def booked_ahead(self, now: float) -> float:
@@ -91,10 +91,10 @@ class AccountState:
 
 @dataclass(frozen=True, slots=True)
 class AccountReport:
-    """What an attempt says about the account.
+    """What an attempt shows about the account.
 
-    `until`: no request may be sent before (epoch seconds). `why`: the HTTP status, or why there was none.
-    `order_id`: empty if the same order has said the same before.
+    `until`: no request may be sent before (epoch seconds). `why`: the HTTP status, or why there was none. `order_id`:
+    empty if the same order had the same result before.
     """
 
     signal: AccountSignal
@@ -126,11 +126,11 @@ class PauseResult:
 
 @dataclass(frozen=True, slots=True)
 class ResumeOutcome:
-    """What resuming an account did.
+    """The result of resuming an account.
 
-    `alerted`: operators are notified of its recovery, as they were of its trouble. `until`: when the provider's hint
-    ends (epoch seconds), which stands, or None. `released`: how many orders continue. `probing`: how many orders are
-    open of a stopped account, which stays so until a probe succeeds; None for any other account.
+    `alerted`: operators are notified of its recovery, as they were of its trouble. `until`: when the provider's hint,
+    which still holds, ends (epoch seconds), or None. `released`: how many orders continue. `probing`: the number of
+    open orders, if the account stays stopped until a probe succeeds; otherwise None.
     """
 
     alerted: bool = False
@@ -153,7 +153,7 @@ class AccountStore:
     def report_health(
         self, account: str, report: AccountReport, probe: tuple[float, float], alert: OperatorAlert
     ) -> ReportResult:
-        """Record what an answer says about the account. Operators are notified if its health changes.
+        """Record what an answer shows about the account. Operators are notified if its health changes.
 
         `probe`: the first and the longest interval between probes, in seconds.
         """
@@ -189,7 +189,7 @@ class AccountStore:
         return Reservation(verdict == "go", now / 1_000, float(at[0]) / 1_000 if at else None)
 
     def pause(self, account: str, until: float | None) -> PauseResult:
-        """Send nothing to the account until an epoch second, or until it is resumed. A longer pause stays."""
+        """Send nothing to the account until an epoch second, or until it is resumed. A longer pause remains."""
         wanted = _FOREVER if until is None else milliseconds(until)
         till = self._scripts["pause"](keys=[keys.account(account)], args={"till": wanted})
         return PauseResult(None if till == _FOREVER else till / 1_000, already_longer=till > wanted)
@@ -197,7 +197,7 @@ class AccountStore:
     def resume(self, account: str, alert: OperatorAlert, *, now: bool = False) -> ResumeOutcome:
         """End a pause. If the account is stopped for another reason, the next attempt probes it.
 
-        A throttle stays, unless `now` ends it too.
+        A throttle remains, unless `now` ends it too.
         """
         args = {"end_throttle": now, "alert": alert_arguments(alert)}
         alerted, until = self._scripts["resume"](keys=_keys(account, alert), args=args)
@@ -246,7 +246,7 @@ class AccountStore:
         return found
 
     def is_throttled(self, account: str) -> bool:
-        """Return whether the provider asked us to leave the account alone for now (429)."""
+        """Return whether the account is throttled by the provider (429)."""
         blocked = self._redis.hget(keys.tokens(account), "blocked")
         return (seconds(blocked) or 0.0) > self.now()
 

@@ -51,7 +51,7 @@ class OwnedTickets:
 
 
 class OwnedByAnotherOrderError(WillcallError):
-    """Another order of the account owns tickets of this one by now. Nothing was written."""
+    """Another order of the account already owns tickets of this one. Nothing was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +67,8 @@ class Commit:
     `alert`: for operators, if the order newly needs attention.
     `owns`: the tickets it owns from now on, for accounts with references that list all orders of a user.
     `measures`: counted for the account (see `willcall.orders.statistics`).
-    `throttled`: its hint asks us to leave the whole account alone.
-    `answered`: a good answer that was not reported to the account; troubles before it no longer count in a row.
+    `throttled`: its hint is for the whole account. `answered`: a good answer that was not reported to the account;
+    earlier failures no longer count as in a row.
     """
 
     before: Order
@@ -90,7 +90,7 @@ class Commit:
 
     @property
     def place(self) -> Literal["keep", "held", "due", "none"]:
-        """Where the order waits from then on."""
+        """The key of the index in which the order waits from then on."""
         if self.keep_schedule:
             return "keep"
         if self.held:

@@ -16,7 +16,7 @@ from willcall.stores.redis_internals import MasterConnection, detecting_outages
 from willcall.stores.redis_urls import SentinelUrl, is_sentinel, read_sentinel_url
 from willcall.stores.scripts import load
 
-#: A dead connection is noticed within so many seconds. Nothing waits for Redis without a limit.
+#: Seconds within which a dead connection is noticed. Nothing waits for Redis without a limit.
 SOCKET_TIMEOUT = 5.0
 #: Seconds after which a silent Sentinel is skipped.
 SENTINEL_TIMEOUT = 1.0
@@ -28,9 +28,9 @@ PATIENCE = 14.0
 
 T = TypeVar("T")
 
-#: What the stores raise if Redis is unavailable or does not serve (`outages.NotServingError`).
+#: The errors of the stores if Redis is unavailable or does not serve (`outages.NotServingError`).
 StoreError = RedisError
-#: A `StoreError` that is no outage but a bug: a value that cannot be sent to Redis.
+#: A `StoreError` that is a bug, not an outage: a value that cannot be sent to Redis.
 StoreUsageError = DataError
 
 

@@ -16,7 +16,7 @@ _Entry = tuple[str, dict[str, str]]
 #: How many are stored, the newest, and how many bytes of each.
 KEPT, LONGEST = 500, 16_384
 
-#: The ids of a stream. Redis answers an error to anything else.
+#: The ids of a stream. Redis rejects anything else.
 _ID = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")
 
 
@@ -43,14 +43,14 @@ _TEXTS = {
     DeadLetterReason.CONTENT_TYPE: "is not serialized as JSON",
     DeadLetterReason.MALFORMED: "is not a task message",
     DeadLetterReason.UNKNOWN_TASK: "names a task that does not exist",
-    DeadLetterReason.UNFINISHED: "was started again and again, and never finished",
+    DeadLetterReason.UNFINISHED: "was started repeatedly, and never finished",
     DeadLetterReason.FAILED: "made our own code fail; the log has the stack",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message that was set aside at an epoch second. `raw` is its first `LONGEST` bytes, `size` all of them."""
+    """A message that was stored at an epoch second. `raw` is its first `LONGEST` bytes, `size` all of them."""
 
     id: str
     queue: str

@@ -29,7 +29,7 @@ class FetchClaim:
 
 @dataclass(frozen=True, slots=True)
 class FetchProgress:
-    """How fetching an order's documents is going: rounds made, and when the next one is due (epoch seconds).
+    """The progress of fetching an order's documents: rounds made, and when the next one is due (epoch seconds).
 
     `why` says why the last round failed, without URLs or secrets.
     """

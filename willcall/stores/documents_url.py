@@ -1,11 +1,11 @@
-"""The check of `documents_url`. It imports fsspec only for other stores than a local folder, as that takes time."""
+"""The check of `documents_url`. It imports fsspec, which takes time, only if the store is not a local folder."""
 
 import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://(?!.*::)\S+")
-#: Our extras that install the package for a scheme.
+#: Extras of Willcall that install the package for a scheme.
 _EXTRAS = {"s3": "s3", "s3a": "s3"}
 
 

@@ -78,7 +78,7 @@ class FileStorage:
             with _translated(OSError), file:
                 yield file
         finally:
-            with suppress(OSError):  # what stays is cleaned later, and hides no error of the block
+            with suppress(OSError):  # remains are removed later; an error here must not hide one of the block
                 path.unlink()
 
     def store(self, draft: IO[bytes], name: str) -> None:
@@ -138,7 +138,7 @@ def _rename(path: Path, target: Path) -> None:
 
 @contextmanager
 def _translated(kind: type[Exception] = Exception) -> Iterator[None]:
-    """Raise StorageError for any error of a file system: those of object stores share no class."""
+    """Raise StorageError for any error of a file system: the errors of object stores have no common class."""
     try:
         yield
     except FileNotFoundError as error:

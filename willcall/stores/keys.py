@@ -1,9 +1,11 @@
-"""Every Redis key: its type, what it holds, and when it goes. Times in Redis are whole milliseconds since the epoch.
+"""Every Redis key: its type, its content, and when it expires.
 
-A key without a lifetime beside it is bounded by the number of orders and accounts. The keys of an order go with the
-`prune` sweep, after `retention.orders`. Nothing expires while it is needed.
+Times in Redis are whole milliseconds since the epoch. A key without a stated lifetime is bounded by the number of
+orders and accounts. The `prune` sweep removes the keys of an order after `retention.orders`. Nothing expires while it
+is needed.
 
-An order's id may contain colons, so it always ends its key. That way no id can mean the key of another order.
+An order's id may contain colons, so it is always at the end of a key. That way no id can produce the key of another
+order.
 """
 
 from collections.abc import Iterable
@@ -62,7 +64,7 @@ def references(account_key: str) -> str:
 
 
 def ticket_owners(account_key: str) -> str:
-    """Hash: what identifies a ticket -> the order that owns it. Each field goes with its order.
+    """Hash: digest of a ticket -> the order that owns it. Each field is removed with its order.
 
     Only for accounts with references that list everything a user ever bought (see `lua/ticket_owners.lua`).
     """
@@ -98,7 +100,7 @@ def held(account_key: str) -> str:
 
 
 def progress(account_key: str) -> str:
-    """Hash: how far the workers have come in the poll queue of an account's provider."""
+    """Hash: progress of the workers in the poll queue of an account's provider."""
     return f"{PREFIX}progress:{account_key.partition('/')[0]}"
 
 
@@ -128,12 +130,12 @@ def late_bookings(account_key: str) -> str:
 
 
 def stranded(account_key: str) -> str:
-    """Sorted set: orders without a slot before their deadline, by deadline. They get slots that others give back."""
+    """Sorted set: orders without a slot before their deadline, by deadline. They get slots that others return."""
     return f"{PREFIX}stranded:{account_key}"
 
 
 def throttled(account_key: str) -> str:
-    """Set: orders whose hint is the account's throttle, so that an operator can end it for all of them."""
+    """Set: orders whose hint is the account's throttle, so that an operator can end the throttle for all of them."""
     return f"{PREFIX}throttled:{account_key}"
 
 
@@ -185,7 +187,7 @@ def fetch(order_id: str) -> str:
 
 
 def document(document_id: str) -> str:
-    """Hash: the metadata of a stored file. Goes with its owner."""
+    """Hash: the metadata of a stored file. Removed with its owner."""
     return f"{PREFIX}document:{document_id}"
 
 
@@ -202,7 +204,7 @@ EVENTS = PREFIX + "events"
 DELIVERIES_DUE = PREFIX + "undelivered"
 #: Sorted set: the same orders, by since when: the time of the event, or of the request to redeliver it.
 DELIVERIES_PENDING = PREFIX + "pending"
-#: Hash: how far the workers have come with deliveries.
+#: Hash: progress of the workers with deliveries.
 DELIVERY_PROGRESS = PREFIX + "notifier"
 
 #: Stream: events for operators, bounded (see `lua/alert.lua`). Not in the feed.
@@ -224,12 +226,12 @@ def delivery_attempts(order_id: str) -> str:
 
 
 def operator_delivery(subject: str) -> str:
-    """Hash: the delivery of a subject's latest event to operators. An order's goes with the order."""
+    """Hash: the delivery of a subject's latest event to operators. That of an order is removed with the order."""
     return f"{PREFIX}ops:delivery:{subject}"
 
 
 def operator_delivery_attempts(subject: str) -> str:
-    """List: attempts to deliver a subject's events to operators, newest first, as many. Goes with the delivery."""
+    """List: attempts to deliver a subject's events to operators, newest first. Removed with the delivery."""
     return f"{PREFIX}ops:deliveries:{subject}"
 
 
@@ -264,7 +266,7 @@ def sweep_failures(name: str) -> str:
 
 
 def lease(name: str) -> str:
-    """String: the run of a sweep that is at work. Expires unless the run renews it."""
+    """String: the lease of a running sweep. Expires unless the run renews it."""
     return f"{PREFIX}lease:{name}"
 
 
@@ -275,7 +277,7 @@ def ended_session(session_id: str) -> str:
 
 # Statistics
 
-#: Seconds that counters are kept: those of a minute for an hour, those of an hour for two days.
+#: Seconds for which counters are stored: those of a minute for an hour, those of an hour for two days.
 MINUTE_KEPT, HOUR_KEPT = 3_600, 50 * 3_600
 
 
@@ -306,7 +308,7 @@ def read_counter(counter: str) -> tuple[str, list[str]]:
 BROKER = PREFIX + "broker:"
 #: Hash: tag of a claimed message -> its list and itself. Sorted set: the tags by when they were claimed.
 CLAIMS, CLAIMS_INDEX = BROKER + "claims", BROKER + "claims_index"
-#: Stream: messages that no task could process, at most `dead_letters.KEPT`. Hash: reason -> how many there ever were.
+#: Stream: messages that no task could process, at most `dead_letters.KEPT`. Hash: reason -> total number so far.
 DEAD_LETTERS, DEAD_LETTER_COUNTS = PREFIX + "dead_letters", PREFIX + "dead_letters:counts"
 
 

@@ -1,4 +1,4 @@
-"""Leases: any number of beats may start a sweep, and one run at a time works."""
+"""Leases: any number of beats may start a sweep, but only one run works at a time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress

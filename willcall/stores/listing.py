@@ -14,9 +14,9 @@ from willcall.stores.orders import OrderStore
 if TYPE_CHECKING:
     from redis import Redis
 
-#: How many orders are looked at in one round trip to pick them by reason and status.
+#: How many orders one round trip reads to filter them by reason and status.
 LOOK = 500
-#: Digits of a cursor: a longer number would not be exact as the score of a sorted set.
+#: Most digits of a cursor: a longer number would not be exact as the score of a sorted set.
 _LONGEST_CURSOR = 16
 
 
@@ -167,7 +167,7 @@ class OrderListing:
         return [entry for entry, is_ in zip(entries, pipe.execute(), strict=True) if is_ == status]
 
     def overdue(self, query: OrderFilter, before: float, most: int) -> tuple[int, list[tuple[str, float]]]:
-        """Return how many orders have been due since `before`, and those that have been for longest, `most` of them.
+        """Return how many orders have been due since `before`, and the `most` that have been due for longest.
 
         Only the query's provider and account count. Each entry is (id, since when); moments are epoch seconds.
         """

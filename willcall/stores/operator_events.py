@@ -40,9 +40,9 @@ class OperatorEvent:
 
 @dataclass(frozen=True, slots=True)
 class OperatorAlert:
-    """The event to notify operators with, if a step makes the change that it is about.
+    """The event that notifies operators if a step makes the change in question.
 
-    `send`: operators have a callback URL. `order`: the order that it is about, as JSON without its attention.
+    `send`: operators have a callback URL. `order`: the order concerned, as JSON without its attention.
     """
 
     id: str

@@ -1,7 +1,7 @@
 """Answers of Redis that mean that it does not serve, such as "READONLY" of a replica.
 
-Such a server, or another one in its place, serves again without our doing. So connections treat it as unavailable: they
-close, and code that waits for Redis waits for this too (see `redis_internals.detecting_outages`).
+Such a server, or its replacement, serves again without our help. So connections treat it as unavailable: they close,
+and code that waits for Redis waits for this too (see `redis_internals.detecting_outages`).
 """
 
 import re
@@ -10,10 +10,10 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 #: The first word of each such answer, and what it means.
 NOT_SERVING = {
-    "READONLY": "it is a replica and takes no writes",
-    "MISCONF": "it cannot write its snapshots to disk and so takes no writes",
+    "READONLY": "it is a replica and accepts no writes",
+    "MISCONF": "it cannot write its snapshots to disk and so accepts no writes",
     "OOM": "its memory is full",
-    "NOREPLICAS": "it has too few replicas to take writes",
+    "NOREPLICAS": "it has too few replicas to accept writes",
     "LOADING": "it is still loading its data",
     "BUSY": "a script keeps it busy",
     "MASTERDOWN": "it is a replica that has lost its primary",

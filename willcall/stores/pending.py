@@ -9,9 +9,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PendingSummary:
-    """How many events or documents are pending, and the subject or order that has been for longest.
+    """How many events or documents are pending, and the subject or order of the oldest.
 
-    `oldest_at`: since when it has been, epoch seconds.
+    `oldest_at`: since when the oldest is pending, epoch seconds.
     """
 
     count: int

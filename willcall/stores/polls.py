@@ -16,7 +16,7 @@ from willcall.stores.scripts import load
 if TYPE_CHECKING:
     from redis import Redis
 
-#: Seconds by which the last attempt, at the deadline, may be late. The minimum between two attempts counts if longer.
+#: Seconds by which the last attempt, at the deadline, may be late; the minimum between two attempts if that is longer.
 LAST_ATTEMPT = 2.0
 
 
@@ -40,7 +40,7 @@ class PollClaim:
     `until`: when to come back (`WAIT`).
     `order`: for `EXPIRE` and `GO`.
     `probe`: the attempt probes a stopped account.
-    `account_healthy`: a good answer is no news about the account and need not be reported.
+    `account_healthy`: a good answer tells nothing new about the account and need not be reported.
     `token_wait`: seconds until the token that was given, `None` without a new one.
     `send_at`: the request must not leave earlier.
     `override`: an operator has it sent despite a throttle.
@@ -143,12 +143,12 @@ class PollStore:
                 return PollClaim(other, now / 1_000)
 
     def extend_lease(self, order_id: str, claim_id: str, lease: float) -> bool:
-        """Give a claimed attempt `lease` seconds from now. Returns whether the order is still claimed by it."""
+        """Extend a lease to `lease` seconds from now. Returns whether the attempt still claims the order."""
         args = {"claim": claim_id, "lease": milliseconds(lease)}
         return bool(self._extend_lease(keys=[keys.order(order_id)], args=args))
 
     def postpone_resend(self, order_id: str, seq: int, seconds: float) -> float | None:
-        """Keep an order's message, which waits elsewhere, from being sent again for `seconds`.
+        """Postpone the resending of an order's message by `seconds`, while the message waits elsewhere.
 
         Returns the server's clock, or `None` if the message is stale and need not wait.
         """

@@ -1,4 +1,4 @@
-"""An account's rate in the numbers that `lua/bucket.lua` works with."""
+"""An account's rate in the form that `lua/bucket.lua` expects."""
 
 from willcall.orders.policy import Rate
 

@@ -1,7 +1,7 @@
 """The two forms of a Redis address: one server, with options, or Sentinels.
 
 - `redis://host/0?health_check_interval=30`. Two libraries read it: redis-py for the state and kombu for the messages.
-  Each has options of its own and fails late on one that it does not know. So the options that both have are named here.
+  Each has its own options and reports unknown ones late. So only options that both support are accepted here.
 - `sentinel://user:password@host:26379,host:26379/master/0?sentinel_password=...`. User and password are for Redis.
 """
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Requester(StrEnum):
-    """Who asks for an early attempt. `OVERRIDE` is an operator who does so despite the provider's hint."""
+    """The source of a request for an early attempt. `OVERRIDE` is an operator who ignores the provider's hint."""
 
     SWEEP = "sweep"
     PROVIDER = "provider"

@@ -15,13 +15,13 @@ from willcall.stores.scripts import Arguments, load
 if TYPE_CHECKING:
     from redis import Redis
 
-#: Seconds after which a call that submitted an order without confirming its first message has ended for sure.
+#: Seconds after which a call that submitted an order without confirming its first message has certainly ended.
 _CALL_ENDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class NewOrder:
-    """An order to submit. `digest` tells the same content from another; `ceiling`: seconds until its deadline."""
+    """An order to submit. `digest` identifies the content; `ceiling`: seconds until its deadline."""
 
     order: Order
     digest: str
@@ -79,7 +79,7 @@ class SubmissionStore:
 
 
 def submission_text(order: Order) -> str:
-    """Return the text whose digest tells a repeated submission from a conflicting one."""
+    """Return the text whose digest distinguishes a repeated submission from a conflicting one."""
     not_before = optional_milliseconds(order.not_before)
     return compact_json([order.provider, order.account, "" if not_before is None else not_before, spec_of(order)])
 

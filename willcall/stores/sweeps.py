@@ -1,4 +1,4 @@
-"""The last run of each sweep, and what it failed at."""
+"""The last run of each sweep, and the items at which it failed."""
 
 import json
 from collections.abc import Mapping
@@ -64,7 +64,7 @@ class SweepStore:
             self._redis.hdel(keys.SWEEP_POSITIONS, name)
 
     def failing_items(self, name: str) -> dict[str, ItemFailures]:
-        """Return the items that a sweep fails at."""
+        """Return the items at which a sweep fails."""
         found = cast("dict[str, str]", self._redis.hgetall(keys.sweep_failures(name)))
         return {item: ItemFailures(*json.loads(text)) for item, text in found.items()}
 

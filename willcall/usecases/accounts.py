@@ -19,7 +19,7 @@ BATCH = 500
 
 
 def pause(context: Context, account: Account, seconds: float | None) -> PauseResult:
-    """Send nothing to an account for `seconds`, or until it is resumed. A longer pause stays."""
+    """Send nothing to an account for `seconds`, or until it is resumed. A longer pause remains."""
     until = None if seconds is None else context.stores.accounts.now() + seconds
     paused = context.stores.accounts.pause(account.key, until)
     log.info("paused", account=account.key, seconds=seconds, longer=paused.already_longer)
@@ -29,7 +29,7 @@ def pause(context: Context, account: Account, seconds: float | None) -> PauseRes
 def resume(context: Context, account: Account, *, override: bool = False) -> ResumeOutcome:
     """End a pause and release the account's orders. An account that is refused or down is probed with one order.
 
-    The provider's hint stands until its time; with `override` it ends too, for every order that met it.
+    The provider's hint remains valid; with `override` it ends too, for every order that has it.
     """
     alert = account_alert(context, account.key)
     result = context.stores.accounts.resume(account.key, alert, now=override)
@@ -67,7 +67,7 @@ def release_held(context: Context, account_key: str, may_continue: Callable[[], 
 
 
 def release_throttled(context: Context, account: Account, may_continue: Callable[[], bool] = lambda: True) -> int:
-    """Move the orders forward that met a throttle which an operator has ended, one batch at a time; return how many."""
+    """Bring forward the orders of a throttle that an operator has ended, one batch at a time. Returns how many."""
     released, more = 0, True
     while more and may_continue():
         more, moved = context.stores.schedule.release_throttled(account.key, BATCH, account.polling.minimum)

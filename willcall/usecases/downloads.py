@@ -34,7 +34,7 @@ _TOKEN_PATIENCE = 2.0
 
 _LIMITS = HttpLimits(connect_timeout=3, read_timeout=10, total_timeout=ROUND, max_bytes=MAX_BYTES)
 _TOO_MANY_REQUESTS = 429
-#: The server is reachable but asks to be left alone for now.
+#: The server is reachable but asks for a pause.
 _BUSY = {408, 425, _TOO_MANY_REQUESTS}
 _REDIRECTION, _SERVER_ERROR = 300, 500
 
@@ -190,7 +190,7 @@ class _TokenGate:
 
 
 def _store(context: Context, order_id: str, response: Response, draft: IO[bytes]) -> TicketFile | _Failure:
-    """Store a document. A page that says "please wait" is none, but with `Retry-After` its address stays good."""
+    """Store a document. A "please wait" page is not a document, but with `Retry-After` its address remains valid."""
     try:
         return context.documents.put(draft, order_id).ticket_file
     except UnsupportedFileError as error:

@@ -1,4 +1,4 @@
-"""What an unexpected exception means: one rule for all code that handles data from outside.
+"""Handle unexpected exceptions, by one rule for all code that processes data from outside.
 
 A provider, a backend or an operator may send what the code does not expect: deep nesting, an impossible date, a number
 of five thousand digits. Such a bug must neither end an order nor leave it stuck. So the exception is logged with its

@@ -1,7 +1,7 @@
-"""The 429s that this process has received. It honours them before Redis, and so the other processes, know of them.
+"""The 429s that this process has received, which it obeys before they are written to Redis.
 
-An attempt that took its token before the 429 was written to Redis checks here right before it sends its request. A
-later attempt is bound by Redis alone, so that a throttle that an operator ends (`willcall resume`) ends everywhere.
+An attempt that took its token before the 429 was written to Redis checks here right before it sends its request. For a
+later attempt only Redis counts, so that a throttle that an operator ends (`willcall resume`) ends everywhere.
 
 For example, attempts A and B of one account claim tokens at 10.0 s and 10.1 s. At 10.3 s A receives a 429 and records
 it here; at 10.4 s Redis knows. B would send at 10.35 s: it claimed before 10.4 s, so it is blocked. C, which claims at

@@ -10,7 +10,7 @@ from willcall.stores.schedule import ExpediteOutcome, ExpediteResult, Requester
 from willcall.usecases.context import Context
 from willcall.usecases.settle import settle_cancelled
 
-#: Outcomes that promise a request. While the account is stopped there is none: the order is held instead.
+#: Outcomes after which a request follows. While the account is stopped, the order is held instead.
 _PROMISES = frozenset({ExpediteOutcome.SENT, ExpediteOutcome.SOON})
 
 

@@ -161,7 +161,7 @@ def _changed_order(context: Context, before: Order) -> Order | None:
 
 
 def _leave_to_account(before: Order, decision: Decision, health: AccountHealth) -> Decision:
-    """Keep `malformed` off the orders of an account that is down: it is the account's trouble, not each order's."""
+    """Remove `malformed` from orders of an account that is down: the account has the trouble, not each order."""
     order = decision.order
     if health is not AccountHealth.DOWN or order.attention is not Attention.MALFORMED:
         return decision

@@ -77,8 +77,8 @@ def describe_failed_fetch(fetching: "FetchProgress") -> str:
 
 def describe_document_warning(ticket: "Ticket") -> str | None:
     """Return how the file of a ticket may be damaged, or `None`."""
-    doubt = ticket.extra.get(DOCUMENT_WARNING)
-    return f"may be damaged: {doubt}" if doubt else None
+    warning = ticket.extra.get(DOCUMENT_WARNING)
+    return f"may be damaged: {warning}" if warning else None
 
 
 def describe_resume(resumed: "ResumeOutcome", now: float, override: str | None) -> str:

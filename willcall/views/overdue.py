@@ -1,4 +1,4 @@
-"""Orders with something overdue: a poll, a callback or documents. And alerts that operators have not received."""
+"""Orders with an overdue poll, callback or documents, and alerts that operators have not received."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

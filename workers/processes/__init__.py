@@ -1,1 +1,1 @@
-"""One function per kind of process. Each runs in the foreground until it is told to stop."""
+"""One function per kind of process. Each runs in the foreground until it is stopped."""

@@ -1,4 +1,4 @@
-"""Flower, the dashboard of tasks and workers. It changes nothing and shows nothing secret."""
+"""Flower, the dashboard of tasks and workers. It is read-only and shows no secrets."""
 
 import os
 from collections.abc import Collection, Mapping
@@ -24,7 +24,7 @@ from workers.logs import configure_logging
 #: visible in the process list.
 PASSWORDS = "FLOWER_BASIC_AUTH"
 
-#: Seconds to wait at the end until the workers are told to stop sending events.
+#: Seconds to wait at the end for workers to stop sending events.
 STOP_TIMEOUT = 2.0
 
 
@@ -49,7 +49,7 @@ def run_flower(config: Config, address: str, port: int) -> None:
 
 
 def _has_password(environment: Mapping[str, str]) -> bool:
-    """Return whether Flower asks who you are. Raises ConfigError for passwords that nobody could enter."""
+    """Return whether Flower requires a login. Raises ConfigError for passwords that cannot be entered."""
     users = [user.partition(":") for user in environment.get(PASSWORDS, "").split(",") if PASSWORDS in environment]
     if not all(name and password and (name + password).isascii() for name, _, password in users):
         raise ConfigError([FieldError(PASSWORDS, "must be name:password in ASCII, several separated by commas")])
@@ -63,7 +63,7 @@ class _Broker:
         self._backlogs = backlogs
 
     async def queues(self, _: Collection[str]) -> list[dict[str, Any]]:
-        """Return the rows of Flower's broker page: all queues, for one that no worker serves needs a look too."""
+        """Return the rows of Flower's broker page: all queues, including those that no worker serves."""
         found = await IOLoop.current().run_in_executor(None, self._backlogs)
         return [
             {"name": name, "messages": queue.ready + (queue.waiting or 0), "messages_ready": queue.ready}

@@ -18,8 +18,8 @@ from workers.metrics_server import metrics_server
 
 log = structlog.get_logger(__name__)
 
-#: Seconds that a thread runs before another one may. With Python's 5 ms, a request that has its token would wait for
-#: tens of milliseconds behind all threads that want to run.
+#: Seconds after which a running thread yields to others. With Python's 5 ms, a request that has its token would wait
+#: for tens of milliseconds behind all threads that want to run.
 SWITCH_INTERVAL = 0.001
 
 

@@ -63,7 +63,7 @@ class Poller(stock.MultiChannelPoller):
             if channel.consuming:
                 try:
                     claims = channel.claim()
-                except NotServingError:  # BRPOP still waits in peace while nothing can be claimed
+                except NotServingError:  # BRPOP still waits undisturbed while nothing can be claimed
                     raise
                 except channel.ResponseError as error:  # such as a key that somebody made into something else
                     raise NotServingError("ERR") from error

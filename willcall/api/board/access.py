@@ -108,5 +108,5 @@ def is_secure_context(request: Request) -> bool:
 
 
 def _encrypted(request: Request) -> bool:
-    """Trust the header of a proxy: a caller who forges it only locks themselves out."""
+    """Trust a proxy's header: callers who forge it only lock themselves out."""
     return "https" in {request.url.scheme, request.headers.get("x-forwarded-proto", "").strip().lower()}

@@ -87,7 +87,7 @@ def pause_account(request: Request, context: ContextDep, account: AccountDep, fo
 
 @router.post("/accounts/{provider}/{account}/resume")
 def resume_account(request: Request, context: ContextDep, account: AccountDep, form: Form) -> Response:
-    """Resume or probe; in spite of a `Retry-After` if the form says so."""
+    """Resume or probe; despite a `Retry-After` if the form says so."""
     resumed = resume(context, account, override=_override(form))
     result = describe_resume(resumed, context.stores.accounts.now(), "To poll anyway, press Try now anyway.")
     return _back(request, form, f"{account.key} {result}")

@@ -1,4 +1,4 @@
-"""What is wrong with the system as a whole, from the table of troubles. Pure."""
+"""The banners: what is wrong with the system as a whole, with texts from `willcall.orders.troubles`. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -146,7 +146,7 @@ def _accounts(overview: Overview) -> Iterator[Banner]:
 
 
 def _overbooked(summary: AccountRow, now: float) -> Banner:
-    """More of an account is due than its rate allows."""
+    """Warn that more polls of an account are due than its rate allows."""
     state, trouble = summary.view.state, ACCOUNT_TROUBLES["overbooked"]
     ahead = format_duration(state.booked_ahead(now))
     return Banner(
@@ -202,7 +202,7 @@ def _unconfigured(overview: Overview) -> Iterator[Banner]:
 
 
 def _late(overview: Overview) -> Iterator[Banner]:
-    """What has waited for too long: callbacks, alerts to operators, documents."""
+    """Return a banner for each kind of late delivery: callbacks, alerts to operators, documents."""
     callbacks, alerts, documents = overview.undelivered, overview.operator_alerts, overview.documents_pending
     if callbacks.waited(overview.now) >= CALLBACK_LATE_AFTER:
         yield _banner(

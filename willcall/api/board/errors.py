@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
-#: Browsers leave out strict cookies when they follow a link of another site; this page requests the address again.
+#: Browsers omit strict cookies when they follow a link of another site; this page requests the address again.
 _RELOAD = '<!doctype html><meta http-equiv="refresh" content="0"><title>Willcall</title>'
 
 #: Seconds after which a page that Redis could not serve reloads.
@@ -31,7 +31,7 @@ _REFRESH = 5
 #: Paths that are for programs, whatever they accept.
 _PROGRAM_PATHS = ("/v1/", "/webhooks/")
 
-#: All others are bugs, or answered by the application.
+#: All others are bugs, or handled by the application.
 _HANDLED = (
     LoginRequiredError,
     BoardForbiddenError,

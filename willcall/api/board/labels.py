@@ -24,7 +24,7 @@ from willcall.views.formatting import format_duration
 _SHOWN = 3
 REDACTED = "•••"
 
-#: What is done on this board, as an advice names it.
+#: What operators do on this board, in the words of `Trouble.instructions`.
 _HERE = {"cancel": "cancel the order", "redeliver": "redeliver it"}
 
 _RESULTS = {
@@ -82,12 +82,12 @@ def result_label(attempt: Attempt) -> str:
 
 
 def advice(order: Order) -> Trouble | None:
-    """What its reason for attention means, with what is to be done here."""
+    """What the order's reason for attention means, and what to do about it here."""
     return _here(order.attention) if order.attention else None
 
 
 def filter_advice(attention: str | None) -> Trouble | None:
-    """What a reason means that orders are filtered by; None for all reasons together."""
+    """The label of a filter by reason; None is the one for all reasons."""
     return _here(Attention(attention)) if attention in set(Attention) else None
 
 
@@ -104,9 +104,9 @@ def duration_label(value: float | None) -> str:
     """Return a short duration such as `80 ms`, `1.4 s` or `12 min`, or a dash."""
     if value is None:
         return "–"  # noqa: RUF001 - a dash, where a number would be
-    if value < 0.9995:  # noqa: PLR2004 - what is rounded to less than 1,000 ms
+    if value < 0.9995:  # noqa: PLR2004 - values that round to less than 1,000 ms
         return f"{value * 1_000:.0f} ms"
-    return f"{value:.1f} s" if value < 10 else format_duration(value, 1)  # noqa: PLR2004 - from here on tenths say nothing
+    return f"{value:.1f} s" if value < 10 else format_duration(value, 1)  # noqa: PLR2004 - then tenths do not matter
 
 
 def quantile_label(counts: Mapping[str, int], measure: str, share: float) -> str:

@@ -1,4 +1,4 @@
-"""Adds the board to the application."""
+"""Add the board to the application."""
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from starlette.exceptions import HTTPException
@@ -34,7 +34,7 @@ async def _operator(request: Request) -> None:
 
 
 class _Static(StaticFiles):
-    """Files whose address changes with their content, so that browsers may cache them for ever."""
+    """Files whose URL changes with their content, so that browsers may cache them forever."""
 
     def file_response(self, *args: object, **options: object) -> Response:
         response = super().file_response(*args, **options)  # type: ignore[arg-type]

@@ -161,7 +161,7 @@ async def _events(page: PageUpdates, allowed: Callable[[], Awaitable[bool]]) -> 
             with suppress(StoreError):  # viewers hear that Redis is unavailable
                 if not await allowed():
                     return
-            checked = now()  # after the check: a Redis that hangs is not asked again at once
-        if page.version and not page.over:  # nothing is known before the first rendering
+            checked = now()  # after the check, so that a Redis that hangs is not queried again immediately
+        if page.version and not page.over:  # there is nothing to send before the first rendering
             message, seen = page.message(seen), page.version
             yield message

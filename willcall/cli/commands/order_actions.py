@@ -35,6 +35,6 @@ def cancel(order_id: OrderIdArgument) -> None:
 
 
 def redeliver(order_id: OrderIdArgument) -> None:
-    """Send an order's latest event to its backend again. The schedule of retries starts anew."""
+    """Send an order's latest event to its backend again. The retry schedule starts again."""
     message = notify.redeliver(open_context(), order_id)
     typer.echo(f"Order {order_id}: event {message.event_id} will be sent to {message.host} again now.")

@@ -50,7 +50,7 @@ def up(
 def _stop_on_signals() -> threading.Event:
     """Return an event that Ctrl-C, SIGTERM, and a closed terminal set.
 
-    Handlers raise no exception: one that is raised while Python destroys an object is lost.
+    The handlers raise no exception, because one raised while Python destroys an object is lost.
     """
     stop_requested = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -59,7 +59,7 @@ def _stop_on_signals() -> threading.Event:
 
 
 def _stop_earlier_run() -> None:
-    """Stop what a killed `up` left in this folder. Raises CommandError where it still runs."""
+    """Stop what a killed `up` left in this folder. Raises CommandError if it still runs."""
     earlier = find_running()
     if earlier and is_alive(earlier):
         raise CommandError(f"`willcall up` is running in this folder already (process {earlier.pid})")

@@ -8,7 +8,7 @@ class Level(StrEnum):
     """The severity of a finding."""
 
     OK = "ok"
-    #: It works, but somebody should look.
+    #: It works, but an operator should have a look.
     WARNING = "warning"
     #: Orders are late or in danger, or will be.
     ERROR = "error"
@@ -34,7 +34,7 @@ class CheckResult:
 
     @property
     def passed(self) -> bool:
-        """Whether there is no error, and everything could be checked."""
+        """Whether there are no errors and everything could be checked."""
         return all(finding.level in {Level.OK, Level.WARNING} for finding in self.findings)
 
 

@@ -16,7 +16,7 @@ _STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "red", Level
 
 
 def results_table(results: Sequence[CheckResult]) -> Table:
-    """Return a row per finding; how to fix it stands below."""
+    """Return a row per finding, with the fix below it."""
     table = plain_table()
     table.add_column("check", no_wrap=True)
     table.add_column("", no_wrap=True)

@@ -17,7 +17,7 @@ STATUS_STYLES = {
 
 HEALTH_STYLES = {"ok": "green", "throttled": "yellow", "paused": "blue", "unauthorized": "red", "down": "red"}
 
-#: The padding of what stands below a title.
+#: The padding below a title.
 INDENT = (0, 0, 0, 2)
 
 #: From this width on, tables have their optional columns.

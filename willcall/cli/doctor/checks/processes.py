@@ -26,7 +26,7 @@ def check_workers(context: CheckContext) -> list[Finding]:
 def _judge_workers(
     seen: Sequence[RunningProcess], last: Heartbeat | None, queues: Sequence[str], now: float
 ) -> list[Finding]:
-    """Judge the workers seen lately, those that started first coming first."""
+    """Return findings about the workers seen lately, those that started first first."""
     running = [worker for worker in seen if _is_running(worker, now)]
     missing = [worker for worker in seen if worker not in running]
     if not running:

@@ -8,7 +8,7 @@ Example: `--concurrency 16` and four providers. Two slots are reserved for each 
 provider stops answering, its polls fill at most 2 + 8 = 10 slots, and the others still have two each.
 
 Over Redis the transport asks for the free `capacity` before it claims. RabbitMQ delivers without asking; there each
-task asks for a `slot` and, where none is free, runs again later.
+task asks for a `slot` and, if none is free, runs again later.
 """
 
 import time

@@ -113,7 +113,7 @@ class RabbitCelery(WillcallCelery):
     def send_task(
         self, name: str, args: Any = None, kwargs: Any = None, countdown: float | None = None, **options: Any
     ) -> Any:
-        """Send a task as Celery does. Raises OperationalError where the broker did not accept the message.
+        """Send a task as Celery does. Raises OperationalError if the broker did not accept the message.
 
         Delayed delivery knows whole seconds and leaves the rest to the worker. It refuses less than a second, so that
         is left to the worker here.

@@ -34,6 +34,6 @@ def open_stores(config: Config) -> Stores:
 
 
 def note_missing_accounts(accounts: Sized) -> None:
-    """Say how to configure an account where there is none."""
+    """Print how to configure an account if there is none."""
     if not accounts:
         print_note(f"willcall: {NO_ACCOUNTS}")

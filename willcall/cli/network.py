@@ -27,6 +27,6 @@ def explain_listen_errors(host: str, port: int) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        number = error.errno or 0  # negative where the host name cannot be resolved
+        number = error.errno or 0  # negative if the host name cannot be resolved
         why = os.strerror(number) if number > 0 else error.strerror
         raise CommandError(f"cannot listen on {host}:{port}: {why}") from None

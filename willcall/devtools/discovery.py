@@ -37,7 +37,7 @@ def find_running() -> RunningDeployment | None:
 
 
 def find_redis_url() -> str | None:
-    """Return the address of this folder's Redis, or `None` where none responds."""
+    """Return the address of this folder's Redis, or `None` if none responds."""
     running = find_running()
     return running.redis_url if running and responds(running.redis_url) else None
 

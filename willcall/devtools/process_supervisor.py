@@ -65,7 +65,7 @@ class ProcessSupervisor:
             reader.join(1.0)
 
     def print(self, line: str, name: str = "system", colour: int = _SYSTEM_COLOUR) -> None:
-        """Print a line; ignore that nobody reads it any more."""
+        """Print a line, unless the output was closed."""
         prefix = f"{time.strftime('%H:%M:%S')} {name:<7}| "
         if self._output.isatty():
             prefix = f"\033[{colour}m{prefix}\033[0m"

@@ -41,7 +41,7 @@ def _instructions(account_key: str, health: str) -> str:
 
 
 def attention_alert_data(order: Order, *, secret_reference: bool) -> dict[str, Any]:
-    """Return the order without its tickets, and without its reference where that is a secret.
+    """Return the order without its tickets, and without its reference if that is a secret.
 
     Its attention is added by the Lua script that sets it, and the explanation by `with_advice`.
     """

@@ -145,7 +145,7 @@ def _certain_admissions(tickets: Sequence[Ticket]) -> list[_Admission]:
         marks: set[Hashable] = set(identity_marks(ticket))
         if seating.seat is not None and not has_id_or_code(ticket):
             section = seating.section or sections.get(_seat_key(seating))
-            # A pushed and a polled ticket with the same seat number are the same only where the row is known.
+            # A pushed and a polled ticket with the same seat number are the same only if the row is known.
             source = "any" if seating.exact else bool(ticket.extra.get(PUSHED))
             marks.add(("seat", _seat_key(seating), section, source))
         for mark in marks:

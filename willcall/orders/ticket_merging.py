@@ -172,7 +172,7 @@ def _one_listing(one: Seating, two: Seating) -> bool:
 def _forced(pushed: Sequence[Ticket], polled: Sequence[Ticket]) -> dict[int, int]:
     """Return the polled tickets that must be copies (index in `polled` -> index in `pushed`).
 
-    A poll lists everything that was uploaded, hence also what was pushed. So where one file was pushed for a row and
+    A poll lists everything that was uploaded, hence also what was pushed. So if one file was pushed for a row and
     one is listed for it, they are the same. Where two are listed, either may be the copy, so neither counts as one.
     """
     if len(pushed) * len(polled) > MAX_PAIRS:

@@ -22,7 +22,7 @@ class OneOf:
 class Schema:
     """Base of all JSON shapes. Times are aware datetimes, in UTC.
 
-    A field with `metadata=OPTIONAL` is left out of the JSON where it is `None`.
+    A field with `metadata=OPTIONAL` is left out of the JSON if it is `None`.
     """
 
     # The strings below fields are their descriptions in the OpenAPI document.
@@ -49,12 +49,12 @@ class Schema:
         )
 
 
-#: The `metadata` of a field that is left out of the JSON where it is `None`.
+#: The `metadata` of a field that is left out of the JSON if it is `None`.
 OPTIONAL = {"optional": True}
 
 
 def format_utc(moment: datetime) -> str:
-    """Return a UTC time such as `2026-11-22T10:00:00Z`, with milliseconds only where there are any."""
+    """Return a UTC time such as `2026-11-22T10:00:00Z`, with milliseconds only if there are any."""
     precision = "milliseconds" if moment.microsecond >= 1_000 else "seconds"  # noqa: PLR2004 - 1 ms
     return moment.isoformat(timespec=precision).replace("+00:00", "Z")
 

@@ -97,12 +97,12 @@ class SimulatedAccount:
         self._derived: dict[str, SimulatedOrder] = {}
         self._throttles: deque[tuple[float, float]] = deque()
         self._faults = {"list": _queue(script.list_answers), "token": _queue(script.token_answers)}
-        #: When the next request for a list or a token is allowed, where a response set a time.
+        #: When the next request for a list or a token is allowed, if a response set a time.
         self.allowed_at: dict[str, float] = {}
         self._reset_rate_meter()
 
     def next_fault(self, kind: str) -> Fault | None:
-        """Return the fault for this request, where it is for a list or a token and there is one."""
+        """Return the fault for this request, if it is for a list or a token and there is one."""
         return _next(self._faults.get(kind))
 
     def add(self, script: OrderScript, now: float) -> SimulatedOrder:
@@ -133,7 +133,7 @@ class SimulatedAccount:
         return derived
 
     def orders_of_user(self, reference: str) -> list[SimulatedOrder]:
-        """Return the orders of the user that a reference names; empty where it names none."""
+        """Return the orders of the user that a reference names; empty if it names none."""
         user = self.provider.user_of(reference)
         return [] if user is None else self._users.get(user, [])
 

@@ -18,8 +18,8 @@ class SimulatorClient:
     """Controls the simulator at `url`. Every call opens a new connection.
 
     Raises:
-        ControlError: from every method, where the simulator rejects the call.
-        OSError: from every method, where it cannot be reached.
+        ControlError: from every method, if the simulator rejects the call.
+        OSError: from every method, if it cannot be reached.
     """
 
     def __init__(self, url: str, *, timeout: float = 30.0) -> None:

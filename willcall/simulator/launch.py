@@ -24,8 +24,8 @@ def run_simulator(host: str, port: int, script: Script, *, ledger: Path | None =
     """Serve until SIGINT or SIGTERM. The first line on stdout is JSON: `{"host", "port", "url"}`.
 
     Raises:
-        OSError: where the port is in use.
-        simulator.state.ScriptError: where the script's orders do not fit its accounts.
+        OSError: if the port is in use.
+        simulator.state.ScriptError: if the script's orders do not fit its accounts.
     """
     asyncio.run(_run(SimulatorState(script, ledger=ledger), host, port))
 

@@ -34,7 +34,7 @@ class LedgerEntry:
     #: Whether a final status of the order had been reported before.
     after_final: bool = False
     finished: float | None = None
-    #: The HTTP status sent; None where no response was.
+    #: The HTTP status sent; None if there was no response.
     status: int | None = None
     #: The scripted fault, if any.
     fault: str | None = None
@@ -47,7 +47,7 @@ class LedgerEntry:
 
 @dataclass(slots=True)
 class PushEntry:
-    """One push that the simulator sent. `status` and `answer` (the body) are None where there was no response.
+    """One push that the simulator sent. `status` and `answer` (the body) are None if there was no response.
 
     `attempt` counts from 1; `accepted` says whether the response confirmed the push.
     """

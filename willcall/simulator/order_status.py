@@ -33,7 +33,7 @@ def status_at(order: OrderScript, age: float) -> SimulatedStatus:
 
 
 def final_status(order: OrderScript) -> SimulatedStatus | None:
-    """Return the status in which the order stays, or `None` where it stays pending."""
+    """Return the status in which the order stays, or `None` if it stays pending."""
     return None if order.ends == "never" else status_at(order, float("inf"))
 
 

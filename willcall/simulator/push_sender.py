@@ -51,7 +51,7 @@ async def _send_batch(state: SimulatorState, session: ClientSession, batch: list
 
 
 async def _send(state: SimulatorState, session: ClientSession, push: ScheduledPush) -> None:
-    """Send one push, and schedule the next attempt where it is not confirmed."""
+    """Send one push, and schedule the next attempt if it is not confirmed."""
     account, script = push.account, push.order.script
     url = account.script.webhook_url
     if url is None:

@@ -200,7 +200,7 @@ def _authorize(account: SimulatedAccount, route: RouteMatch, scope: str, *, laps
 
 
 def _allowed_from(response: SimulatedResponse, now: float) -> float:
-    """Return when (epoch) the next request is allowed, 0 where the response sets no time.
+    """Return when (epoch) the next request is allowed, 0 if the response sets no time.
 
     A client may ignore a wait of more than a day, except that it must wait an hour after a 429.
     """

@@ -176,7 +176,7 @@ class PushScript(_ScriptModel):
     times: PositiveInt = 1
 
     def check(self, provider: str, quantity: int) -> None:
-        """Raise ValueError where the provider sends no such push, or the order has no such ticket."""
+        """Raise ValueError if the provider sends no such push, or the order has no such ticket."""
         if provider != ("tiqets" if self.kind == "notification" else "tixstock"):
             raise ValueError(f"{provider} sends no {self.kind} push")
         if self.ticket >= quantity:
@@ -226,7 +226,7 @@ class OrderScript(_ScriptModel):
     link_life: PositiveFloat | None = None
     #: Faults for the first requests, before the usual responses.
     answers: tuple[Fault, ...] = ()
-    #: tixstock and tiqets, where the account has a `webhook_url`; None is what the provider sends by itself.
+    #: tixstock and tiqets, if the account has a `webhook_url`; None is what the provider sends by itself.
     pushes: tuple[PushScript, ...] | None = None
     expect: ExpectedStatus | None = None
 
@@ -336,9 +336,9 @@ def load(path: Path) -> Script:
     """Read a script from a `.toml` file or, with any other name, from JSON.
 
     Raises:
-        OSError: where the file cannot be read.
+        OSError: if the file cannot be read.
         pydantic.ValidationError: with every mistake in it.
-        tomllib.TOMLDecodeError: where it is no TOML.
+        tomllib.TOMLDecodeError: if it is not TOML.
     """
     if path.suffix == ".toml":
         return Script.model_validate(tomllib.loads(path.read_text("utf-8")))

@@ -123,7 +123,7 @@ def _not_ready(script: DocumentScript, name: str) -> web.Response:
 
 
 def _redirect(request: web.Request, script: DocumentScript, name: str) -> web.Response | None:
-    """Return the next redirect before the file, or `None` where the file follows."""
+    """Return the next redirect before the file, or `None` if the file follows."""
     hop = int(request.query.get(_HOP, "0"))
     if hop < script.redirects:
         return web.Response(status=302, headers={"Location": str(request.rel_url.update_query({_HOP: hop + 1}))})

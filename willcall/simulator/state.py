@@ -70,7 +70,7 @@ class SimulatorState:
     """Everything that the providers know; used from one thread. `clock` returns epoch seconds.
 
     Raises:
-        ScriptError: where the script's orders do not fit its accounts.
+        ScriptError: if the script's orders do not fit its accounts.
     """
 
     def __init__(self, script: Script, *, clock: Clock = time.time, ledger: Path | None = None) -> None:

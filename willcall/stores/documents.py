@@ -55,7 +55,7 @@ class Document:
     @property
     def file_name(self) -> str:
         """The file's name, with the extension of its type."""
-        return f"{self.id}.{_extension(self.content_type)}"
+        return f"{self.id}.{FILE_TYPES.get(self.content_type, PDF).extension}"
 
 
 class DocumentStore:
@@ -183,10 +183,6 @@ def _checked(content: IO[bytes]) -> tuple[int, DetectedFile]:
     if size > MAX_BYTES:
         raise UnsupportedFileError(f"larger than {MAX_BYTES} bytes")
     return size, detect_file_type(content)
-
-
-def _extension(content_type: str) -> str:
-    return FILE_TYPES.get(content_type, PDF).extension
 
 
 def _path(document: Document) -> str:

@@ -66,9 +66,9 @@ class OAuthStore:
         """Return the authentication method that the token endpoint accepted last."""
         return cast("str | None", self._redis.get(keys.oauth_auth_method(account)))
 
-    def remember_auth_method(self, account: str, dialect: str) -> None:
+    def remember_auth_method(self, account: str, method: str) -> None:
         """Store the authentication method that the token endpoint accepted."""
-        self._redis.set(keys.oauth_auth_method(account), dialect)
+        self._redis.set(keys.oauth_auth_method(account), method)
 
     def postpone(self, account: str, seconds: float) -> None:
         """Request no token for so many seconds."""

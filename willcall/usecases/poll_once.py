@@ -34,9 +34,9 @@ TOKEN_WAIT = 1.0
 class PollResult:
     """The result of a poll message.
 
-    `attempt`: the number of the request that was made about the order, from 1, or None where none was made.
+    `attempt`: the number of the request that was made about the order, from 1, or None if none was made.
     `next_message`: the next message of the chain, and the server's time (epoch seconds) from which its countdown
-    counts; None where the chain has ended or continues by another message.
+    counts; None if the chain has ended or continues by another message.
     """
 
     attempt: int | None = None

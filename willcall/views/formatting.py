@@ -47,7 +47,7 @@ def format_due(moment: float, now: float, parts: int = 2) -> str:
 
 
 def format_next_probe(probe_at: float | None, now: float, *, held: bool, beat: bool) -> str | None:
-    """Return when a stopped account is probed, or `None` where no probe is planned.
+    """Return when a stopped account is probed, or `None` if no probe is planned.
 
     `held`: whether it has held orders, one of which a sweep releases as the probe. `beat`: whether beat is running.
     """

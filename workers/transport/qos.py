@@ -29,7 +29,7 @@ class QoS(stock.QoS):
         virtual.QoS.append(self, message, delivery_tag)
 
     def ack(self, delivery_tag: str) -> None:
-        """Acknowledge with the next claim, or at once where none follows."""
+        """Acknowledge with the next claim, or immediately if none follows."""
         self.finished.append(delivery_tag)
         virtual.QoS.ack(self, delivery_tag)
         self._release(delivery_tag)

@@ -60,7 +60,7 @@ async def login(request: Request, access: LoginDep, form: Form) -> Response:
 
 
 def _refused(request: Request, access: BoardAccess, client: str, back: str) -> Response:
-    """Beyond some wrong keys a minute nothing is logged, so that nobody can flood the log."""
+    """Log a wrong key, but only some per minute, so that the log cannot be flooded."""
     if access.failed_logins.exhausted(client):
         error = "Too many wrong keys. The correct key works at any time."
         response = page(request, "login.html", HTTPStatus.TOO_MANY_REQUESTS, back=back, error=error)

@@ -23,7 +23,7 @@ SHOWN_LAG = 5.0
 
 @dataclass(frozen=True, slots=True)
 class AccountRow:
-    """An account and its provider's scheduled messages, `None` where the broker cannot list them."""
+    """An account and its provider's scheduled messages, `None` if the broker cannot list them."""
 
     view: AccountView
     delayed: DelayedStats | None

@@ -40,7 +40,7 @@ def poll_attempts(
 def callback_attempts(
     delivery: DeliveryState | None, attempts: Sequence[DeliveryAttempt], now: float, width: int
 ) -> list[RenderableType]:
-    """Return the state of the latest event's delivery and its attempts; empty where there is no callback."""
+    """Return the state of the latest event's delivery and its attempts; empty if there is no callback."""
     if delivery is None:
         return []
     title = Text.assemble(("Callbacks", "bold"), f"  {delivery.event_type} {_describe_delivery(delivery, now)}")

@@ -34,10 +34,10 @@ class OrderDetails:
 
     order: Order
     attempts: Sequence[Attempt]
-    #: None where the configuration no longer has the account.
+    #: None if the configuration no longer has the account.
     account: AccountState | None
     now: float
-    #: None where there is no callback.
+    #: None if there is no callback.
     delivery: DeliveryState | None = None
     #: Oldest first.
     delivery_attempts: Sequence[DeliveryAttempt] = ()

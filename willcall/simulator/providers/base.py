@@ -95,7 +95,7 @@ class Provider(ABC):
 
     @abstractmethod
     def order_response(self, route: RouteMatch, snapshots: Sequence[OrderSnapshot]) -> SimulatedResponse:
-        """Return the response to a status request; several snapshots only where a reference names a group."""
+        """Return the response to a status request; several snapshots only if a reference names a group."""
 
     @abstractmethod
     def error_response(self, status: int) -> SimulatedResponse:
@@ -114,7 +114,7 @@ class Provider(ABC):
         return None
 
     def aliases(self, order: OrderScript, secrets: Sequence[str]) -> list[str]:
-        """Return the references of an order's single tickets, in their sequence; empty where they have none."""
+        """Return the references of an order's single tickets, in their sequence; empty if they have none."""
         return []
 
     def list_response(

@@ -166,24 +166,24 @@ def _common_links(snapshot: OrderSnapshot, path: str) -> dict[str, Any]:
 
 
 def _uid(snapshot: OrderSnapshot, index: int) -> str:
-    """Return the ticket's id: that of the reference where it names a ticket."""
+    """Return the ticket's id: that of the reference if it names a ticket."""
     prefix, _, uid = snapshot.order.reference.partition(":")
     return uid if prefix == "ticket" else ticket_uid(snapshot.secrets[index])
 
 
 def _order_uid(snapshot: OrderSnapshot) -> str:
-    """Return the order's id, made up where the reference names something else."""
+    """Return the order's id, made up if the reference names something else."""
     return snapshot.secrets[0] if ":" in snapshot.order.reference else snapshot.order.reference
 
 
 def _code(snapshot: OrderSnapshot, index: int) -> str:
-    """Return the ticket's barcode: that of the reference where it names one."""
+    """Return the ticket's barcode: that of the reference if it names one."""
     prefix, _, code = snapshot.order.reference.partition(":")
     return code.partition("@")[0] if prefix == "code" else snapshot.barcode(index)
 
 
 def _event(snapshot: OrderSnapshot) -> str:
-    """Return the event's id: that of the reference where it names one."""
+    """Return the event's id: that of the reference if it names one."""
     return snapshot.order.reference.partition("@")[2] or EVENT
 
 

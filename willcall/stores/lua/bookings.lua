@@ -31,9 +31,9 @@ local function booking_reschedule(bucket, now, indexes, booking, at, lane, resch
   return true
 end
 
--- Give away a free slot of the ordinary or late lane: to an order that had none before its deadline, else to the last
--- booking of the lane. So no booking becomes later, and the lane has no gaps. If another request took the slot's token,
--- the slot is as late as the next token.
+-- Give away a free slot of the ordinary or late lane: to an order that had none before its deadline, otherwise to the
+-- last booking of the lane. So no booking becomes later, and the lane has no gaps. If another request took the slot's
+-- token, the slot is as late as the next token.
 local function booking_give_slot(bucket, now, indexes, lane, slot, reschedules)
   slot = math.max(slot, now, bucket.blocked, bucket.tat - bucket.sent)
   if lane == 'ordinary' then slot = math.max(slot, bucket_behind_late(bucket, bucket.interval, now)) end

@@ -22,8 +22,8 @@
 --          event = {id, type, data (JSON), host = to notify (nil: none)}; nil: no event
 --          counter: of the statistics, goes up by one (nil: none); minute_kept, hour_kept (seconds)
 --          alert (see alert.lua; nil: operators are not notified)
---          throttled: its hint asks us to leave the whole account alone
---          answered: a good answer of the account that was not reported; troubles that count in a row end
+--          throttled: its hint is for the whole account
+--          answered: a good answer of the account that was not reported; ends the count of failures in a row
 --          ownership (see ticket_owners.lua; nil: unchanged)
 -- Returns  {due (ms), reschedules (see bookings.lua)}, due 0 if it is not due. If nothing was written, {-1, {}}: the
 --          fence did not hold, or {-2, {}}: another order owns its tickets
@@ -64,7 +64,7 @@ if not keep and (not args.claim or slot) then
   remove('slot', 'shift', 'line', 'plan', 'express', 'override', 'stranded')
 end
 for field, value in pairs(fields) do
-  -- `attention` is written with its indexes, and `ask` belongs to the place.
+  -- `attention` is written with its indexes, and `ask` belongs to the schedule.
   if field ~= 'attention' and not (keep and field == 'ask') then
     set[#set + 1] = field
     set[#set + 1] = value

@@ -1,5 +1,5 @@
 -- Bring an order's next attempt forward: an operator, a provider's callback or a late check asks for it. The order
--- keeps the slot it has booked and the time it was due ('plan'), so that asking sooner never makes it later.
+-- keeps its booked slot and the time it was due ('plan'), so that such a request never makes it later.
 --
 -- A provider may bring an order forward a few times in a row, then once in half a minute, until the order changes: GCRA
 -- per order over what was granted ('hinted').

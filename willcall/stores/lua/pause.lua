@@ -1,4 +1,4 @@
--- Pause an account until a moment. A longer pause stays: the operator who asks for a shorter one may not know about it.
+-- Pause an account until a moment. A longer pause remains: the operator who requests a shorter one may not know it.
 -- KEYS     account
 -- ARGS     till (ms)
 -- Returns  until when it is paused (ms)

@@ -1,5 +1,5 @@
 -- Remove final orders that ended before a moment, a bounded number at a time. An order whose backend is still to be
--- notified is kept for as long again.
+-- notified is stored for another retention period.
 -- KEYS     final index, attention indexes, late checks, deliveries due, orphaned documents, operator deliveries due,
 --          operator deliveries pending
 -- ARGS     before (ms), count, prefix (of all keys)

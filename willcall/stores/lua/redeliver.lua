@@ -1,5 +1,5 @@
--- Deliver an order's latest event again: its schedule of attempts starts anew, now. The time since which the event is
--- pending stays, unless it was delivered meanwhile.
+-- Deliver an order's latest event again: its retry schedule starts again now. The time since which the event is pending
+-- is unchanged, unless it was delivered meanwhile.
 -- KEYS     delivery, deliveries due, order, attention indexes, events, deliveries pending
 -- ARGS     id
 -- Returns  {'sent', event id, number, host}: send this message; {'none'}: there is no event;

@@ -1,7 +1,7 @@
--- Let one order continue that probes its account, which rejects our key or is down: the order whose answer says most.
+-- Let one order continue that probes its account, which rejects our key or is down: the order whose answer tells most.
 --
--- An order that was itself answered 403 or unreadably would be again, however the account is. It is chosen only if no
--- other order waits. If no order may be polled yet, the next probe moves to when one may.
+-- An order that itself got a 403 or an unreadable answer would get it again, whatever the account's health. It is
+-- chosen only if no other order waits. If no order may be polled yet, the next probe moves to when one may.
 --
 -- KEYS     held index, due index, order prefix, account, token bucket
 -- ARGS     minimum (ms between two attempts)

@@ -1,5 +1,5 @@
--- Bring forward the orders that met a throttle which an operator has ended, a batch at a time: those whose own hint it
--- was, those that had no slot before their deadline, and those whose slots it had moved, in the order of these.
+-- Bring forward the orders of a throttle that an operator has ended, a batch at a time: those whose own hint caused it,
+-- those without a slot before their deadline, and those whose slots it had moved, in the order of their slots.
 -- KEYS     account, token bucket, ordinary lane, express lane, late lane, stranded index, throttled orders, due index,
 --          order prefix, fetches due, held index
 -- ARGS     count, minimum (ms between two attempts)

@@ -1,4 +1,4 @@
--- Take a token for a request that is no attempt of an order: for a document, or for a list. It books slots as polls do.
+-- Take a token for a request other than a poll: for a document, or for a list. It books slots as polls do.
 -- KEYS     account, token bucket, ordinary lane, express lane, late lane
 -- ARGS     booking (its name), rate (see bucket.lua)
 -- Returns  {now, 'go', when it may be sent (ms)}, {now, 'wait', when to ask again (ms)}, or {now, 'held'}: the account

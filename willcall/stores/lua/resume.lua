@@ -1,5 +1,5 @@
--- End a pause. An account that rejects our key or is down is probed now: only an answer tells how it is. A throttle is
--- the provider's decision and stays, unless an operator ends it too.
+-- End a pause. An account that rejects our key or is down is probed now, because only an answer shows its health. A
+-- throttle is the provider's decision and remains, unless an operator ends it too.
 -- KEYS     account, token bucket, due index, held index, and the four keys of an alert (see alert.lua)
 -- ARGS     end_throttle (boolean), alert (see alert.lua)
 -- Returns  {1 if operators are notified that the account is healthy, until when a throttle stays (ms, 0 = none)}

@@ -68,7 +68,7 @@ def check_server(client: "Redis", setting: str, url: str, clock: Callable[[], fl
 
 
 def _read_info(client: "Redis") -> dict[str, Any]:
-    """Return the server's INFO; empty where its user may not run it."""
+    """Return the server's INFO; empty if its user may not run it."""
     try:
         return dict(client.info())
     except NotServingError as problem:

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.simulator_thread import SimulatorThread
 from tests.waiting import wait_until
 from willcall.devtools.embedded_redis import EmbeddedRedis, free_port
 from willcall.simulator.account_tables import account_tables, to_toml
-from willcall.simulator.launch import SimulatorThread
 from willcall.simulator.script import OrderScript, Script
 
 pytestmark = pytest.mark.proof

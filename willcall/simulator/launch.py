@@ -1,4 +1,4 @@
-"""Running a simulator: in the foreground, as a child process, or in a thread."""
+"""Running a simulator: in the foreground, or as a child process."""
 
 import asyncio
 import json
@@ -6,8 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Self
@@ -15,7 +13,7 @@ from typing import Self
 from willcall.simulator.client import SimulatorClient
 from willcall.simulator.script import Script
 from willcall.simulator.server import listening
-from willcall.simulator.state import Clock, SimulatorState
+from willcall.simulator.state import SimulatorState
 
 LOOPBACK = "127.0.0.1"
 
@@ -79,33 +77,3 @@ class SimulatorProcess:
         self.process.terminate()
         self.process.communicate()
         self._folder.cleanup()
-
-
-class SimulatorThread:
-    """A context manager that runs a simulator in a thread, with a clock of its own, for tests."""
-
-    def __init__(self, script: Script | None = None, *, clock: Clock = time.time) -> None:
-        self.state = SimulatorState(script or Script(), clock=clock)
-        self.url = ""
-        self._listening = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        self._listening.wait()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
-
-    @property
-    def client(self) -> SimulatorClient:
-        return SimulatorClient(self.url)
-
-    async def _serve(self) -> None:
-        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        async with listening(self.state, LOOPBACK, 0) as port:
-            self.url = f"http://{LOOPBACK}:{port}"
-            self._listening.set()
-            await self._stop.wait()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.simulator_thread import SimulatorThread
 from willcall.config import load
 from willcall.devtools.callback_receiver import SECRET
 from willcall.devtools.embedded_redis import EmbeddedRedis
@@ -21,7 +22,6 @@ from willcall.providers.transport import ProviderTransport
 from willcall.runtime.meters import PrometheusMeters
 from willcall.simulator.account_tables import account_tables, to_toml
 from willcall.simulator.client import SimulatorClient
-from willcall.simulator.launch import SimulatorThread
 from willcall.simulator.script import AccountScript, OrderScript, Script
 from willcall.stores import keys
 from willcall.stores.connection import connect

@@ -7,10 +7,10 @@ import pytest
 
 from tests.integration.usecases.conftest import WEBHOOK_TOKENS, Setup
 from tests.integration.webhooks.conftest import OpenWebhooks, WebhookHarness
+from tests.simulator_thread import SimulatorThread
 from tests.waiting import wait_until
 from willcall.orders.model import Attention, Status
 from willcall.simulator.client import SimulatorError
-from willcall.simulator.launch import SimulatorThread
 from willcall.simulator.script import OrderScript, Script
 
 

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from tests.simulator_thread import SimulatorThread
 from tests.waiting import wait_until
-from willcall.simulator.launch import SimulatorThread
 from willcall.simulator.script import AccountScript, OrderScript, Script
 
 NOON = 1_800_000_000.0

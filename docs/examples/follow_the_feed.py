@@ -10,12 +10,12 @@ from pathlib import Path
 from willcall.client import Client
 
 url, key = sys.argv[1:]
-place = Path("cursor.txt")  # a backend keeps it in its database
+cursor_file = Path("cursor.txt")  # a backend stores it in its database
 with Client(url, key) as willcall:
-    feed = willcall.events(after=place.read_text() if place.exists() else None)
+    feed = willcall.events(after=cursor_file.read_text() if cursor_file.exists() else None)
     while True:
         for event in feed:
             print(event.occurred_at, event.type, event.order_id, flush=True)
         if feed.cursor:
-            place.write_text(feed.cursor)  # only now: a crash above means that events come again
+            cursor_file.write_text(feed.cursor)  # only now: after a crash above, the events are read again
         time.sleep(1)

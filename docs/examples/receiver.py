@@ -11,7 +11,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 secret, port = sys.argv[1:]
 webhook = Webhook(secret)
-seen = set()  # a backend keeps this in its database, in the same transaction as what the event leads to
+seen = set()  # a backend stores this in its database, in one transaction with what the event changes
 
 
 class Receiver(BaseHTTPRequestHandler):
@@ -24,11 +24,11 @@ class Receiver(BaseHTTPRequestHandler):
             self.end_headers()
             return
         event = json.loads(body)
-        if event["id"] not in seen:  # the same event may come again
+        if event["id"] not in seen:  # the same event may arrive again
             seen.add(event["id"])
             order = event["data"]
             print(event["type"], order["id"], [ticket["kind"] for ticket in order["tickets"]], flush=True)
-        self.send_response(204)  # any 2xx: delivered; anything else is tried again later
+        self.send_response(204)  # any 2xx: accepted; Willcall retries after anything else
         self.end_headers()
 
     def log_message(self, *_: object) -> None:

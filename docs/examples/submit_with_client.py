@@ -13,9 +13,9 @@ with Client(url, key) as willcall:
     try:
         order = willcall.submit("tiqets", "1111111", id="cart-42", quantity=2, metadata={"cart": "42"})
     except RejectedError as error:
-        sys.exit(f"willcall cannot take the order: {error}")
+        sys.exit(f"Willcall rejected the order: {error}")
     except ConflictError as error:
-        sys.exit(f"that id is another order's: {error}")
+        sys.exit(f"that id belongs to another order: {error}")
     while not order.final:
         print(order.id, order.status, "next poll at", order.next_poll_at)
         time.sleep(2)

@@ -383,6 +383,15 @@ def test_no_page_is_wider_than_the_window(board: Board, path: str) -> None:
 
 @pytest.mark.proof
 @pytest.mark.parametrize("width", [WIDE, 768, NARROW])
+def test_two_buttons_of_an_account_fit_into_its_row(board: Board, width: int) -> None:
+    page = board("/", width)
+    page.evaluate("""document.querySelectorAll(".accounts td.actions").forEach(actions => actions.innerHTML =
+        "<form><button>Try now</button></form> <details class=menu><summary>Try now anyway …</summary></details>")""")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width, page.evaluate(_BEYOND)
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("width", [WIDE, 768, NARROW])
 def test_long_names_and_durations_wrap_in_the_attention_list(board: Board, width: int) -> None:
     page = board("/", width)
     page.evaluate("""document.querySelectorAll(".rows .meta > span")

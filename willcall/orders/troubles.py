@@ -93,7 +93,7 @@ ACCOUNT_TROUBLES: Mapping[str, Trouble] = {
         what="is rejecting our API key",
         effect="No order will be marked failed because of this.",
         customer="No tickets yet.",
-        remedy="Ask the provider to restore the key, or put one that works into {table} and restart workers and APIs.",
+        remedy="Ask the provider to restore the key, or put a working one into {table} and restart workers and APIs.",
         then="The orders continue automatically once the key works; to check now, {resume}.",
         critical=True,
         alert="WillcallAccountUnauthorized",
@@ -102,8 +102,8 @@ ACCOUNT_TROUBLES: Mapping[str, Trouble] = {
         what="is failing",
         effect="Five requests in a row failed, or its responses could not be read.",
         customer="No tickets yet.",
-        remedy="Check whether the provider has an outage, and whether workers can reach its address. If it responds "
-        "but cannot be understood, show it the timeline of an order.",
+        remedy="Check whether the provider has an outage, and whether workers can reach its address. "
+        "If its responses cannot be read, send the provider the timeline of an order.",
         then="The orders continue automatically once it responds; to check now, {resume}.",
         critical=True,
         alert="WillcallAccountDown",

@@ -226,7 +226,7 @@ def test_orders_of_a_rejected_account_are_reported_once_with_the_account(
     page = words(operator.get("/orders/held-1"))
     assert "Account tiqets/default is rejecting our API key" in page
     assert page.count("To do") == 1, "of the account, and not once more of the order"
-    assert "put one that works into [providers.tiqets.default]" in page
+    assert "put a working one into [providers.tiqets.default]" in page
 
 
 def test_an_order_of_a_stopped_account_offers_the_fix(

@@ -36,7 +36,7 @@ def judge_account(view: AccountView, now: float, *, beat: bool) -> Finding:
     state, trouble = view.state.without_pause, account_trouble(view.state)
     cause = f"HTTP {state.why}" if state.why and state.why.isdigit() else state.why
     when = f" ({cause})" if cause else ""
-    when += f" for {format_duration(now - state.since)}, since {format_timestamp(state.since)}" if state.since else ""
+    when += f", since {format_timestamp(state.since)} ({format_duration(now - state.since)})" if state.since else ""
     if trouble.critical and not view.state.underlying:
         probe = format_next_probe(state.probe_at, now, held=view.held, beat=beat)
         when += f", next attempt {probe}" if probe else ""

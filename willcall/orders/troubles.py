@@ -58,13 +58,13 @@ ORDER_TROUBLES: Mapping[Attention, Trouble] = {
         what="The provider rejects our API key.",
         effect="The order is not lost and continues once the key works.",
         customer="No tickets yet.",
-        remedy="If the whole account is refused, fix the key: the order continues automatically. If only this order "
+        remedy="If the whole account is rejected, fix the key: the order continues automatically. If only this order "
         "is, it may belong to another account: {cancel} and submit it there under another id.",
     ),
     Attention.NOT_FOUND: Trouble(
         what="The provider does not know this reference.",
         effect="The order is polled slowly and expires at its deadline.",
-        customer="No tickets, and none will come if the reference is wrong.",
+        customer="No tickets, and there will be none if the reference is wrong.",
         remedy="Compare it with the purchase. If it is wrong, {cancel} and submit the right one.",
     ),
     Attention.MALFORMED: Trouble(
@@ -151,7 +151,7 @@ ACCOUNT_TROUBLES: Mapping[str, Trouble] = {
     "late": Trouble(
         what="is polled late",
         effect="One poll in a hundred begins 10 seconds or more after its time.",
-        customer="Tickets some seconds later than they could be.",
+        customer="Tickets some seconds later than possible.",
         remedy="Start more workers, or ask the provider for a higher rate.",
         alert="WillcallPollsLate",
     ),
@@ -165,7 +165,7 @@ ACCOUNT_TROUBLES: Mapping[str, Trouble] = {
     "expired": Trouble(
         what="has expired orders",
         effect="They reached their deadline without tickets, and their backends were notified.",
-        customer="What the shop makes of it: usually an apology or a refund.",
+        customer="What the shop does then: usually an apology or a refund.",
         remedy="Ask the provider what became of them, and cancel the purchase there before a refund.",
         alert="WillcallOrdersExpired",
     ),
@@ -183,9 +183,9 @@ SYSTEM_TROUBLES: Mapping[str, Trouble] = {
     ),
     "no_beat": Trouble(
         what="Beat is not running",
-        effect="Orders continue, but accounts that were refused or down are not probed, lost messages are not sent "
+        effect="Orders continue, but accounts that were rejected or down are not probed, lost messages are not sent "
         "again, and held orders do not expire.",
-        customer="Nothing, unless an account is refused or down.",
+        customer="Nothing, unless an account is rejected or down.",
         remedy="Start one: `willcall beat`. Several may run.",
         critical=True,
         alert="WillcallNoBeat",
@@ -222,7 +222,7 @@ SYSTEM_TROUBLES: Mapping[str, Trouble] = {
     "callbacks_late": Trouble(
         what="Callbacks are late",
         effect="We retry for three days. Until a callback succeeds, the shop does not know.",
-        customer="No tickets, though they are here: the shop does not know yet.",
+        customer="No tickets yet: Willcall has them, but the shop does not know.",
         remedy="Check the backend's own logs. `willcall orders --undelivered` lists the orders, and `willcall order "
         "ID` shows what the backend answered.",
         alert="WillcallCallbacksLate",
@@ -251,7 +251,7 @@ SYSTEM_TROUBLES: Mapping[str, Trouble] = {
         what="Willcall's own code failed",
         effect="Each failure was settled and is in the log with its traceback. No order is lost, but this is a bug.",
         customer="Nothing if it was one document or one callback: they are retried.",
-        remedy="Report it with the traceback, which holds no secret.",
+        remedy="Report it with the traceback, which contains no secrets.",
         alert="WillcallUnexpectedErrors",
     ),
     "metrics_missing": Trouble(

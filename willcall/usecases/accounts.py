@@ -27,7 +27,7 @@ def pause(context: Context, account: Account, seconds: float | None) -> PauseRes
 
 
 def resume(context: Context, account: Account, *, override: bool = False) -> ResumeOutcome:
-    """End a pause and release the account's orders. An account that is refused or down is probed with one order.
+    """End a pause and release the account's orders. An account that is rejected or down is probed with one order.
 
     The provider's hint remains valid; with `override` it ends too, for every order that has it.
     """
@@ -77,7 +77,7 @@ def release_throttled(context: Context, account: Account, may_continue: Callable
 
 
 def send_probe(context: Context, account_key: str) -> int:
-    """Poll one order of an account that is refused or down, if a probe is due. Returns how many orders were sent."""
+    """Poll one order of an account that is rejected or down, if a probe is due. Returns how many orders were sent."""
     account = context.accounts.get(account_key)
     return int(account is not None and _probe(context, account).message is not None)
 

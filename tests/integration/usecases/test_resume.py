@@ -1,4 +1,4 @@
-"""What `resume` and `poll` promise of an account that is refused or down, and what follows. Real HTTP, a real Redis."""
+"""What `resume` and `poll` do with an account that is rejected or down. Real HTTP, a real Redis."""
 
 from typing import Any
 

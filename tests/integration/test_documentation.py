@@ -69,3 +69,10 @@ def test_the_runbook_covers_each_alert_attention_health_and_final_status() -> No
     assert {name: f"docs/ops/runbook.md#{name.lower()}" for name in alerts} == alerts
     assert headings >= {*alerts, *Attention, *(FINAL - {Status.FULFILLED})}
     assert all(f"| {health} |" in runbook for health in AccountHealth)
+
+
+def test_every_row_of_a_table_has_as_many_cells_as_its_header() -> None:
+    for page in (DOCS.parent / "README.md", *DOCS.rglob("*.md")):
+        for table in re.findall(r"(?:^\|.*\|$\n?)+", page.read_text(encoding="utf-8"), re.MULTILINE):
+            rows = [re.sub(r"`[^`]*`|\\\|", "", row) for row in table.splitlines()]
+            assert {row.count("|") for row in rows} == {rows[0].count("|")}, (page.name, rows[0])

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.proof
 KEY = "operator-key-of-the-incident"
 AUTHORIZED = {"Authorization": f"Bearer {KEY}"}
 PROVIDERS = {"tiqets": "2{:06}", "tixstock": "TX{:06}", "funtrips": "chk_{:06}", "paylogic": "a7c6{:06}"}
-#: What the board says on top while the key is refused.
+#: What the board says on top while the key is rejected.
 ALARM = "tiqets/default is rejecting our API key"
 #: Orders at each provider, and the seconds after which their tickets are there.
 ORDERS, READY = 8, 8.0

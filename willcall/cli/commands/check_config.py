@@ -20,7 +20,7 @@ def check_config() -> None:
     note_missing_accounts(config.accounts)
     if config.accounts:
         table = plain_table()
-        for title in ("account", "rate", "polling", "at most for"):
+        for title in ("account", "rate", "polling", "for at most"):
             table.add_column(title, overflow="fold")
         for key, account in sorted(config.accounts.items()):
             longest = format_duration(account.polling.ceiling)

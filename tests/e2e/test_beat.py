@@ -1,10 +1,13 @@
 """A beat outlives its broker: as soon as it is back, every sweep is sent again."""
 
+import pytest
+
 from schedules.sweeps import SWEEPS
 from tests.e2e.conftest import OFTEN, Setup
 from tests.waiting import wait_until
 
 
+@pytest.mark.proof
 def test_sweeps_run_again_after_an_outage_that_beat_noticed(deployment: Setup) -> None:
     setting = deployment({"tiqets/default": {}})
     runs = setting.context.stores.sweeps

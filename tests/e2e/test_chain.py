@@ -154,6 +154,7 @@ def test_a_revoked_key_parks_the_account_until_it_works_again_and_fails_no_order
     assert changes == [("tiqets/default", "ok", "unauthorized"), ("tiqets/default", "unauthorized", "ok")]
 
 
+@pytest.mark.proof
 def test_a_provider_that_hangs_does_not_block_others(deployment: Setup) -> None:
     system = deployment({"tiqets/default": {}, "tixstock/default": {}})
     system.providers.update_account("tiqets", down="hang")

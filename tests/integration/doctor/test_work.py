@@ -132,7 +132,7 @@ def test_a_rejected_account_is_an_error_even_while_it_is_paused(make_context: Ma
     context.stores.accounts.pause(ACCOUNT, context.now() + 3_600)
     (finding,) = findings(context, "accounts")
     assert finding.level == "error"
-    assert finding.message.startswith("tiqets/default is paused and is rejecting our API key for ")
+    assert finding.message.startswith("tiqets/default is paused and is rejecting our API key, since ")
     assert ", paused until " in finding.message
     assert "next attempt" not in finding.message
     assert "[providers.tiqets.default]" in str(finding.fix)

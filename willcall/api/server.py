@@ -54,7 +54,7 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-class BoundedConnection(H11Protocol):
+class ApiConnection(H11Protocol):
     """A connection that closes when the client is too slow.
 
     uvicorn waits for a request's head without limit, even if it arrives byte by byte, and rejects new clients once slow
@@ -110,7 +110,7 @@ class BoundedConnection(H11Protocol):
     def _make_room(self) -> None:
         """Close the connection that sorts first."""
         now = self.loop.time()
-        others = (each for each in self.connections if isinstance(each, BoundedConnection))
+        others = (each for each in self.connections if isinstance(each, ApiConnection))
         idle = [each for each in others if each.idle and not each.transport.is_closing()]
         if idle:
             closed = min(idle, key=lambda each: each.retention_key(now))
@@ -132,7 +132,7 @@ def configuration(api: ASGIApp) -> uvicorn.Config:
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     return uvicorn.Config(
         api,
-        http=BoundedConnection,  # over h11, the only one of uvicorn's parsers that bounds the head of a request
+        http=ApiConnection,  # over h11, the only one of uvicorn's parsers that bounds the head of a request
         ws="none",
         lifespan="on",
         log_config=None,

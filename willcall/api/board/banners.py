@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from willcall.api.board import labels
-from willcall.api.board.overview import AccountRow, Overview
+from willcall.api.board.overview import AccountOverview, Overview
 from willcall.orders.callbacks import CALLBACK_LATE_AFTER
 from willcall.orders.ticket_documents import DOCUMENTS_LATE_AFTER
 from willcall.orders.troubles import ACCOUNT_TROUBLES, SYSTEM_TROUBLES, Trouble
@@ -32,7 +32,7 @@ class Banner:
     why: str | None = None
     until: float | None = None
     then: str = ""
-    account: AccountRow | None = None
+    account: AccountOverview | None = None
     orders_url: str | None = None
     messages_url: str | None = None
 
@@ -145,7 +145,7 @@ def _accounts(overview: Overview) -> Iterator[Banner]:
             )
 
 
-def _overbooked(summary: AccountRow, now: float) -> Banner:
+def _overbooked(summary: AccountOverview, now: float) -> Banner:
     """Warn that more polls of an account are due than its rate allows."""
     state, trouble = summary.view.state, ACCOUNT_TROUBLES["overbooked"]
     ahead = format_duration(state.booked_ahead(now))
@@ -159,7 +159,7 @@ def _overbooked(summary: AccountRow, now: float) -> Banner:
     )
 
 
-def _account(summary: AccountRow, now: float, *, beat: bool) -> Banner:
+def _account(summary: AccountOverview, now: float, *, beat: bool) -> Banner:
     """One banner for an account, however many orders wait for it; `beat`: whether one is alive."""
     state, trouble = summary.view.state.without_pause, account_trouble(summary.view.state)
     until, then = _next_step(summary, now, beat=beat)
@@ -177,7 +177,7 @@ def _account(summary: AccountRow, now: float, *, beat: bool) -> Banner:
     )
 
 
-def _next_step(summary: AccountRow, now: float, *, beat: bool) -> tuple[float | None, str]:
+def _next_step(summary: AccountOverview, now: float, *, beat: bool) -> tuple[float | None, str]:
     """Return when the account is probed or resumes, and which of both. A held order is sent as the next probe."""
     state = summary.view.state
     if state.underlying or not ACCOUNT_TROUBLES[state.health].critical:

@@ -28,7 +28,7 @@ ACTIVITY_SHOWN = 12
 
 
 @dataclass(frozen=True, slots=True)
-class AccountRow:
+class AccountOverview:
     """One account.
 
     `overdue` orders are due by more than `sweeps.grace`. `recent` and `day` count responses and durations. `hourly`:
@@ -82,7 +82,7 @@ class Overview:
     """
 
     now: float
-    accounts: Sequence[AccountRow]
+    accounts: Sequence[AccountOverview]
     unconfigured: Mapping[str, int]
     survey: AttentionSummary
     undelivered: PendingSummary
@@ -145,12 +145,12 @@ def read_overview(context: Context) -> Overview:
     )
 
 
-def _summaries(context: Context, now: float) -> list[AccountRow]:
+def _summaries(context: Context, now: float) -> list[AccountOverview]:
     """Summarize all accounts, unhealthy ones first."""
     stores, grace = context.stores, context.settings.sweeps.grace
     recent, hours = stores.stats.last_minutes(RECENT_MINUTES), stores.stats.last_hours(HOURS)
     summaries = [
-        AccountRow(
+        AccountOverview(
             view_account(stores, account, now),
             stores.listing.backlog(key, now - grace).due,
             recent.get(key, Counter()),

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from willcall.api.board.banners import banners
-from willcall.api.board.overview import AccountRow, Overview
+from willcall.api.board.overview import AccountOverview, Overview
 from willcall.cli.doctor.checks.accounts import judge_account
 from willcall.orders.alerts import AccountChange, account_alert_data
 from willcall.orders.model import Attention, Status
@@ -78,7 +78,7 @@ def test_every_attention_is_in_the_table() -> None:
     assert ORDER_TROUBLES.keys() == set(Attention)
 
 
-def overview_of(line: AccountRow) -> Overview:
+def overview_of(line: AccountOverview) -> Overview:
     """An overview in which only this account has a trouble."""
     return Overview(
         NOW, [line], {}, AttentionSummary([], {}), PendingSummary(0), None, [], {}, {}, [], [], PendingSummary(0), 0
@@ -87,7 +87,7 @@ def overview_of(line: AccountRow) -> Overview:
 
 @pytest.mark.parametrize("health", UNWELL)
 def test_board_doctor_and_event_say_the_same(health: AccountHealth) -> None:
-    line = AccountRow(view(health), 0, Counter(), Counter(), [])
+    line = AccountOverview(view(health), 0, Counter(), Counter(), [])
     overview = overview_of(line)
     (banner,) = (banner for banner in banners(overview) if banner.account)
     finding = judge_account(line.view, NOW, beat=True)
@@ -103,7 +103,7 @@ def test_board_doctor_and_event_say_the_same(health: AccountHealth) -> None:
 def test_board_and_doctor_describe_the_problem_under_a_pause_alike(health: AccountHealth) -> None:
     paused = view(AccountHealth.PAUSED)
     paused = replace(paused, state=replace(paused.state, underlying=replace(view(health).state, since=NOW - 7_200)))
-    line = AccountRow(paused, 0, Counter(), Counter(), [])
+    line = AccountOverview(paused, 0, Counter(), Counter(), [])
     overview = overview_of(line)
     (banner,) = (banner for banner in banners(overview) if banner.account)
     finding = judge_account(line.view, NOW, beat=True)

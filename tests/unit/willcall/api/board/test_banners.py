@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from willcall.api.board.banners import banners, headline
-from willcall.api.board.overview import AccountRow, Overview
+from willcall.api.board.overview import AccountOverview, Overview
 from willcall.orders.model import Attention, Status
 from willcall.orders.policy import Rate
 from willcall.providers.base import Account, Credentials
@@ -24,7 +24,7 @@ NOW = 1_795_341_600.0
 WELL = AccountState(AccountHealth.OK, None, None, None, 0, 10, 10)
 ALIVE = [RunningProcess(kind, kind, NOW - 600, NOW - 2, {}) for kind in ("worker", "beat", "api")]
 
-MakeAccount = Callable[..., AccountRow]
+MakeAccount = Callable[..., AccountOverview]
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def make_account() -> MakeAccount:
 
     def make(
         provider: str = "tiqets", health: AccountHealth = AccountHealth.OK, orders: int = 0, overdue: int = 0
-    ) -> AccountRow:
+    ) -> AccountOverview:
         adapter = ADAPTERS[provider]
         account = Account(
             provider=provider,
@@ -46,12 +46,12 @@ def make_account() -> MakeAccount:
         state = replace(WELL, health=health, since=NOW - 60, until=NOW + 60, why="401")
         counts = dict.fromkeys(Status, 0) | {Status.PENDING: orders}
         view = AccountView(account, state, AccountBacklog(orders, overdue, 0), counts)
-        return AccountRow(view, overdue, Counter(), Counter(), [])
+        return AccountOverview(view, overdue, Counter(), Counter(), [])
 
     return make
 
 
-def overview(*lines: AccountRow, **fields: Any) -> Overview:
+def overview(*lines: AccountOverview, **fields: Any) -> Overview:
     """How things stand; well, but for what is given."""
     nothing = AttentionSummary([], {})
     ran = {"polls": SweepRun(NOW, 0.1, {})}
@@ -68,7 +68,7 @@ def headline_text(found: Overview) -> str:
 
 
 def test_requests_booked_far_ahead_are_an_additional_banner(make_account: MakeAccount) -> None:
-    def booked(ahead: float, **fields: Any) -> AccountRow:
+    def booked(ahead: float, **fields: Any) -> AccountOverview:
         made = make_account(**fields)
         state = replace(made.view.state, booked=3, booked_until=NOW + ahead)
         return replace(made, view=replace(made.view, state=state))

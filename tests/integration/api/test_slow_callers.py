@@ -118,10 +118,10 @@ def test_idle_connections_are_closed_when_all_are_in_use(api: Running) -> None:
 
 def test_an_active_upload_is_closed_after_the_idle_ones(api: Running) -> None:
     """An upload that continues is the last to be closed."""
-    size = 8_000_000
+    others, piece = MAX_CONNECTIONS + MANY, b" " * 5_000
     with ExitStack() as stack:
-        upload = connect(stack, api, head("/v1/orders:batch", size, key=KEY) + b" " * (size // 2))
-        for _ in range(MAX_CONNECTIONS + MANY):
+        upload = connect(stack, api, head("/v1/orders:batch", others * len(piece), key=KEY))
+        for _ in range(others):
+            upload.sendall(piece)
             connect(stack, api, b"")
-        upload.sendall(b" " * (size // 2))
         assert upload.recv(1_000).startswith(b"HTTP/1.1 422 ")

@@ -81,8 +81,9 @@ def test_kill_9_of_the_only_worker_loses_nothing_and_repeats_only_its_attempt(
     worker = system.start("worker")
     expected = submit_all(system, script)
     statuses = lambda: Counter(order.status for order in orders_of(system, expected))  # noqa: E731
-    wait_until(lambda: statuses()[Status.FULFILLED] > 20 and statuses()[Status.PENDING] > 100)
+    wait_until(lambda: statuses()[Status.FULFILLED] > 20)
     system.kill(worker)
+    assert statuses()[Status.PENDING] > 0
     cut = sum(entry["finished"] is None for entry in system.providers.ledger())
     system.start("worker")
     wait_for_the_end(system, expected, 90)

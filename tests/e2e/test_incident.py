@@ -90,7 +90,7 @@ def test_a_revoked_key_is_reported_everywhere_within_a_minute_and_no_order_is_lo
     wait_until(lambda: operator.health("tiqets") == ["unauthorized"])
     wait_until(lambda: ALARM in operator.board())
     code, found = operator.doctor()
-    assert (code, found.startswith(f"{ALARM} (HTTP 401) for ")) == (1, True)
+    assert (code, found.startswith(f"{ALARM} (HTTP 401), since ")) == (1, True)
     [told] = pager.received
     assert told.verified
     assert told.event["type"] == "account.unauthorized"

@@ -114,6 +114,7 @@ def test_every_message_arrives_where_it_belongs(system: LocalDeployment, shop: S
     assert sorted(shop.mailed()) == list(range(CROWD))
 
 
+@pytest.mark.proof
 def test_neither_application_stops_purges_or_inspects_the_other(system: LocalDeployment, shop: Shop) -> None:
     worker = shop.start_worker()
     mine, theirs = ours(system), shop.names()
@@ -129,6 +130,7 @@ def test_neither_application_stops_purges_or_inspects_the_other(system: LocalDep
     assert ours(system) == mine
 
 
+@pytest.mark.proof
 def test_a_purge_removes_no_messages_of_the_other_application(system: LocalDeployment, shop: Shop) -> None:
     system.providers.add_orders([OrderScript(provider="tiqets", reference="3000000")])
     with stopped(system):

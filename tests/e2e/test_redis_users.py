@@ -25,6 +25,7 @@ def rights(user: str) -> list[str]:
     return words
 
 
+@pytest.mark.proof
 def test_our_processes_need_no_dangerous_command(deployment: Setup) -> None:
     system = deployment({"tiqets/default": {}})
     with Redis.from_url(system.redis.url) as client:

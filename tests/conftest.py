@@ -32,7 +32,7 @@ settings.register_profile(
     derandomize="CI" in os.environ,
     suppress_health_check=[HealthCheck.too_slow],
 )
-settings.register_profile("proof", settings.get_profile("willcall"), max_examples=600, derandomize=False)
+settings.register_profile("proof", settings.get_profile("willcall"), max_examples=600)
 settings.load_profile("willcall")
 
 # structlog's own way to print an exception, a page in colours, takes half a second for each.

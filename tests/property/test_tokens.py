@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -69,6 +70,8 @@ class Model:
     worst_lateness: float = 0.0
     wasted: int = 0
     stopped: list[tuple[float, float]] = field(default_factory=list)
+    #: Whether an order booked in the express lane may get the token after the one that it was promised.
+    express_may_slip: bool = True
 
     def __post_init__(self) -> None:
         self.world.answers = self._answer
@@ -151,11 +154,10 @@ class Model:
             self.world.run(self.world.now + 0.15)
             after = self.world.order(order_id)
             if len(self.world.times(order_id)) == asked and len(self.world.answered) == known:
-                # Without a next poll it is claimed already, and waits for the moment of its token. The express lane
-                # may have booked the same moment as the ordinary one: then it is the next token.
+                # Without a next poll it is claimed already, and waits for the moment of its token.
                 rate = self.world.context.accounts[ACCOUNT].rate
-                next_token = rate.period / rate.limit * 1.02 if lane == "express" else 0.0
-                assert (after.next_poll_at or 0) <= max(before, START + self.world.now) + next_token + 0.2
+                slip = rate.period / rate.limit * 1.02 if lane == "express" and self.express_may_slip else 0.0
+                assert (after.next_poll_at or 0) <= max(before, START + self.world.now) + slip + 0.2
 
     # What must have held, when all is over.
 
@@ -227,3 +229,13 @@ def test_no_history_breaks_a_promise_to_provider_or_orders(
         model.do(("resume", False))
         made.run(made.now + CEILING + 70)
         model.check(rate)
+
+
+@pytest.mark.xfail(reason="the express lane may book the same moment as the ordinary lane", strict=True)
+def test_an_express_booking_is_kept(redis: "Redis", redis_server: EmbeddedRedis) -> None:
+    polling = {"ceiling": CEILING, "minimum": MINIMUM, "interval": [20, 40]}
+    with world(redis, redis_server.url, Rate(limit=1, period=1, burst=1), seed=0, **polling) as made:
+        model = Model(made, Random(0), express_may_slip=False)
+        for step in [("submit", 1)] * 5 + [("flood", 8)]:
+            made.run(made.now)
+            model.do(step)

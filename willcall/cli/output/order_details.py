@@ -45,7 +45,7 @@ class OrderDetails:
     held: bool = False
     #: Whether beat is running.
     beat: bool = True
-    #: None where all documents are here.
+    #: `None` if no document is missing.
     fetch: FetchProgress | None = None
 
 

@@ -13,7 +13,8 @@ TESTERS = $(shell $(PYTHON) -c 'import os; print(os.cpu_count() * 3 // 2)')
 # Tests and demo start many processes: with Python's cache of compiled code each start costs a third less.
 unexport PYTHONDONTWRITEBYTECODE
 
-# The parts of the proof that are wanted, in pytest's words: make proof ONLY='rabbitmq or wheel'.
+# The parts that are wanted: of the proof in pytest's words, make proof ONLY='rabbitmq or wheel'; of the release check
+# by their names, make release-check ONLY='image chaos'.
 ONLY ?=
 
 .PHONY: help install demo test proof search check matrix release-check site format bench chaos overload \
@@ -43,11 +44,11 @@ proof: install ## run what takes longer: crashes, failover, the demo, the wheel,
 search: install ## search for inputs that break a promise: twenty times what `make test` tries
 	$(BIN)/python -m pytest -n $(TESTERS) --hypothesis-profile proof -m hypothesis
 
-matrix: ## run unit, contract and property tests on each Python that is found of 3.11, 3.12 and 3.13
+matrix: ## run unit, contract and property tests on each Python that is found of 3.11 to 3.14
 	.ci/matrix
 
-release-check: install ## run what a release needs besides: every Python, the image, a run of chaos
-	.ci/release-check
+release-check: install ## run what a release needs besides, by hand: every Python, image, chaos; ONLY='image chaos' selects
+	.ci/release-check $(ONLY)
 
 check: install site ## lint, types, layers, words, documentation: what CI checks besides the tests
 	$(BIN)/ruff check .

@@ -1,0 +1,16 @@
+# Functions that the scripts beside this file share; they source it from the root of the checkout.
+
+PYTHON_VERSIONS=(3.11 3.12 3.13 3.14)
+
+# Prints the interpreter of a version: the one on PATH, else the newest of pyenv's. Prints nothing if there is none.
+find_python() {
+  local python
+  for python in "python$1" $(ls -d "${PYENV_ROOT:-$HOME/.pyenv}/versions/$1".*/bin/python 2>/dev/null | sort -rV); do
+    "$python" -c "import sys; sys.exit('%d.%d' % sys.version_info[:2] != '$1')" 2>/dev/null && { echo "$python"; return; }
+  done
+}
+
+# Says why something was not done. `.ci/release-check` repeats these lines at its end.
+left_out() {
+  echo "Left out: $*"
+}

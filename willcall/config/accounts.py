@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 
-from willcall.config.settings import ConfigTable, Positive
+from willcall.config.settings import Positive
 from willcall.http.messages import HttpLimits
 from willcall.orders.errors import FieldError, UnknownAccountError
 from willcall.orders.policy import PollPolicy, Rate
@@ -16,6 +16,7 @@ from willcall.orders.submission import NAME_PATTERN, field_errors_of
 from willcall.providers.base import Account, Adapter
 from willcall.providers.credentials import webhook_token
 from willcall.providers.registry import ADAPTERS
+from willcall.setting_types.table import ConfigTable
 
 #: Names that an order can have as its `account`.
 _NAME = re.compile(NAME_PATTERN)

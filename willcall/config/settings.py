@@ -1,28 +1,17 @@
 """The settings: every table of the configuration but `providers`, with its defaults."""
 
-from base64 import b64decode
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field
 
 from willcall.http.address_guard import parse_allowed
-from willcall.providers.credentials import LINE_BREAK, check_line
+from willcall.setting_types.secrets import HeaderSecret, Key, SigningSecret, ZeroOrMore
+from willcall.setting_types.table import ConfigTable
 from willcall.stores.documents_url import check_documents_url
 from willcall.stores.redis_urls import SENTINEL_SCHEME, check_options, is_sentinel, read_sentinel_url
 
-#: A key that operators enter on a public login page must be hard to guess.
-SHORTEST_OPERATOR_KEY = 16
-
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-
-class ConfigTable(BaseModel):
-    """Base of all tables: unknown keys and text of several lines are errors; errors do not show values."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-    _lines = field_validator("*")(check_line)
 
 
 def _allowed(entry: str) -> str:
@@ -30,37 +19,12 @@ def _allowed(entry: str) -> str:
     return entry
 
 
-def _bearer(key: SecretStr) -> SecretStr:
-    text = key.get_secret_value()
-    if not text or not text.isascii() or not text.isprintable() or " " in text:
-        raise ValueError(f"must be printable ASCII without spaces, and not empty {LINE_BREAK}")
-    return key
-
-
-def _operator_key(key: SecretStr) -> SecretStr:
-    if len(_bearer(key).get_secret_value()) < SHORTEST_OPERATOR_KEY:
-        raise ValueError(f"must be {SHORTEST_OPERATOR_KEY} characters or more: openssl rand -hex 24")
-    return key
-
-
 class ApiSettings(ConfigTable):
     """The HTTP API. Without keys it refuses to listen beyond loopback. `operator_keys` open the order board."""
 
-    keys: tuple[Annotated[SecretStr, AfterValidator(_bearer)], ...] = ()
-    operator_keys: tuple[Annotated[SecretStr, AfterValidator(_operator_key)], ...] = ()
+    keys: ZeroOrMore[HeaderSecret] = ()
+    operator_keys: ZeroOrMore[Key] = ()
     max_webhook_bytes: int = Field(default=40 * 1024 * 1024, gt=0)
-
-
-# https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md#signature-scheme
-def _signing_secret(value: SecretStr) -> SecretStr:
-    prefix, text = value.get_secret_value()[:6], value.get_secret_value()[6:]
-    try:
-        length = len(b64decode(text + "=" * (-len(text) % 4), validate=True))
-    except ValueError:
-        length = 0
-    if prefix != "whsec_" or length not in range(24, 65):
-        raise ValueError(f"must be whsec_ and the base64 of 24 to 64 random bytes {LINE_BREAK}")
-    return value
 
 
 def _ops_url(value: str) -> str:
@@ -76,7 +40,7 @@ class NotifySettings(ConfigTable):
     `ops_url` receives the operators' alerts. A throttled account is reported after `throttled_after` seconds.
     """
 
-    secret: Annotated[SecretStr, AfterValidator(_signing_secret)] | None = None
+    secret: SigningSecret | None = None
     ops_url: Annotated[str, AfterValidator(_ops_url)] | None = Field(default=None, repr=False)
     throttled_after: Positive = 300.0
 
@@ -84,7 +48,7 @@ class NotifySettings(ConfigTable):
 class OutboundSettings(ConfigTable):
     """Private networks, addresses and hosts that callback and document URLs may reach."""
 
-    allow: tuple[Annotated[str, AfterValidator(_allowed)], ...] = ()
+    allow: ZeroOrMore[Annotated[str, AfterValidator(_allowed)]] = ()
 
 
 class RetentionSettings(ConfigTable):

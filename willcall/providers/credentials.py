@@ -1,27 +1,14 @@
 """The provider-specific part of an account's table in the configuration: its address and our keys."""
 
-import unicodedata
 from collections.abc import Mapping
 from ipaddress import ip_address
-from typing import Annotated, TypeVar
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, field_validator
+from pydantic import AfterValidator, SecretStr
 
-T = TypeVar("T")
-
-#: The most common mistake in a secret that was copied from a file.
-LINE_BREAK = "(does it end with a line break?)"
-#: Control characters, and the separators of lines and paragraphs. https://www.unicode.org/reports/tr44/#General_Category_Values
-_UNSENDABLE = {"Cc", "Zl", "Zp"}
-
-
-def check_line(value: T) -> T:
-    """Return `value`. Raises ValueError for text, secret or not, of more than one line."""
-    text = value.get_secret_value() if isinstance(value, SecretStr) else value
-    if isinstance(text, str) and any(unicodedata.category(character) in _UNSENDABLE for character in text):
-        raise ValueError(f"must have no line break or other control character {LINE_BREAK}")
-    return value
+from willcall.setting_types.secrets import HeaderSecret
+from willcall.setting_types.table import ConfigTable
 
 
 def _safe_url(value: str) -> str:
@@ -43,15 +30,6 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _header_secret(value: SecretStr) -> SecretStr:
-    secret = value.get_secret_value()
-    if not secret:
-        raise ValueError("must not be empty")
-    if not all("!" <= character <= "~" for character in secret):
-        raise ValueError(f"must be printable ASCII without blanks {LINE_BREAK}")
-    return value
-
-
 def _path_secret(value: SecretStr) -> SecretStr:
     if any(character in "/?#%" for character in value.get_secret_value()):
         raise ValueError("must not contain any of / ? # %, because it is part of a URL's path")
@@ -60,18 +38,12 @@ def _path_secret(value: SecretStr) -> SecretStr:
 
 #: A provider's address in an account's table.
 ProviderUrl = Annotated[str, AfterValidator(_safe_url)]
-#: A secret that is sent in a header unchanged.
-HeaderSecret = Annotated[SecretStr, AfterValidator(_header_secret)]
 
 
-class Credentials(BaseModel):
-    """Base of every provider's table. Secrets are `pydantic.SecretStr`, so that no log, error or repr shows them."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+class Credentials(ConfigTable):
+    """Base of every provider's table. The types of secrets are in `willcall/setting_types/secrets.py`."""
 
     base_url: ProviderUrl
-
-    _lines = field_validator("*")(check_line)
 
     def document_headers(self) -> Mapping[str, str]:
         """Return the headers that authorize the download of a document under `base_url`; most links need none."""

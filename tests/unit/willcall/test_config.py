@@ -129,7 +129,7 @@ def test_our_own_secret_with_a_line_break_is_named_and_not_shown(
     assert "s3cret" not in str(errors)
 
 
-@pytest.mark.parametrize("password", ["{x9!", "[", "[1]", '{"a": 1}', '"quoted"', "null", "5", " spaced "])
+@pytest.mark.parametrize("password", ["{x9!", "[", "[1]", '{"a": 1}', '"quoted"', "null", "5", "sp aced", "pässwörd"])
 def test_a_secret_from_the_environment_is_text_whatever_it_looks_like(tmp_path: Path, password: str) -> None:
     table = '[providers.paylogic.default]\nusername = "u"'
     config = read(table, tmp_path, WILLCALL_PROVIDERS__PAYLOGIC__DEFAULT__PASSWORD=password)

@@ -10,13 +10,13 @@ from http import HTTPStatus
 from typing import Literal, Self
 from urllib.parse import quote_plus
 
-from pydantic import SecretStr, model_validator
+from pydantic import Field, model_validator
 
 from willcall.http.messages import Request, Response
 from willcall.orders.outcomes import Malformed, NotReady, Outcome, Throttled, Unauthorized, Unavailable
 from willcall.orders.policy import PollPolicy, Rate
 from willcall.providers.base import AccessToken, AccountDefaults, Adapter, ListedOrder, OrderQuery
-from willcall.providers.credentials import Credentials, HeaderSecret, ProviderUrl
+from willcall.providers.credentials import Credentials, ProviderUrl
 from willcall.providers.funtrips.records import (
     Record,
     RecordStatus,
@@ -27,6 +27,7 @@ from willcall.providers.funtrips.records import (
 )
 from willcall.providers.path_segments import check_reference_segment, path_segment
 from willcall.providers.reading import as_object, as_text, read_json, read_object, retry_after, status_outcome
+from willcall.setting_types.secrets import HeaderSecret, Secret, SecretText
 
 #: What each status of a record means, in lower case. https://docs.funtrips.io/reference/confirmfulfillment
 STATUSES: Mapping[str, RecordStatus] = {
@@ -62,8 +63,8 @@ class FuntripsCredentials(Credentials):
     """
 
     token_url: ProviderUrl | None = None
-    client_id: str | None = None
-    client_secret: SecretStr | None = None
+    client_id: SecretText | None = Field(None, repr=False)
+    client_secret: Secret | None = None
     scope: str = ""
     token_auth: Literal["basic", "basic_raw", "body"] | None = None
     public_bearer: HeaderSecret | None = None

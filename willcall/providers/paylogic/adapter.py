@@ -18,18 +18,19 @@ from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import Any, Self
 
-from pydantic import SecretStr, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from willcall.http.messages import Request, Response
 from willcall.orders.outcomes import Cancelled, Malformed, Missing, Outcome
 from willcall.orders.policy import PollPolicy, Rate
 from willcall.orders.serialization import rfc3339
 from willcall.providers.base import AccountDefaults, Adapter, ListedOrder, OrderQuery
-from willcall.providers.credentials import Credentials, HeaderSecret, ProviderUrl
+from willcall.providers.credentials import Credentials, ProviderUrl
 from willcall.providers.lenient_json import read_lenient_object
 from willcall.providers.path_segments import check_reference_segment, path_segment
 from willcall.providers.paylogic import tickets
 from willcall.providers.reading import as_text, status_outcome, status_word
+from willcall.setting_types.secrets import HeaderSecret, Secret, SecretText
 
 _CANCELLED = Cancelled("the order was cancelled")
 #: What each `status` of an order means, in lower case. No other word is documented; the tickets decide.
@@ -48,16 +49,16 @@ class PaylogicCredentials(Credentials):
     """
 
     base_url: ProviderUrl = "https://shopping-api.paylogic.com"
-    username: str | None = None
-    password: SecretStr | None = None
+    username: SecretText | None = Field(None, repr=False)
+    password: Secret | None = None
     cognito_token: HeaderSecret | None = None
 
     @field_validator("username")
     @classmethod
     def _no_colon(cls, username: str | None) -> str | None:
         """Reject a colon: in Basic credentials the first one ends the username."""
-        if username is not None and (not username or ":" in username):
-            raise ValueError("must not be empty and must have no colon")
+        if username is not None and ":" in username:
+            raise ValueError("must have no colon")
         return username
 
     @model_validator(mode="after")

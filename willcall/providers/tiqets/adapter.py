@@ -12,10 +12,11 @@ from willcall.orders.model import Ticket, TicketKind
 from willcall.orders.outcomes import Cancelled, Declined, Issued, Malformed, Missing, NotReady, Outcome
 from willcall.orders.policy import PollPolicy, Rate
 from willcall.providers.base import AccountDefaults, Adapter, OrderQuery
-from willcall.providers.credentials import HeaderSecret, ProviderUrl, PushCredentials
+from willcall.providers.credentials import ProviderUrl, PushCredentials
 from willcall.providers.path_segments import check_reference_segment, path_segment
 from willcall.providers.reading import as_text, as_web_url, extra_fields, read_object, status_outcome, status_word
 from willcall.providers.tiqets.pushes import TiqetsPushes
+from willcall.setting_types.secrets import HeaderSecret
 
 #: What each `order_status` means, in lower case; `Issued` once there is a PDF. `processing` is an older word, and the
 #: guide writes `canceled` for the `cancelled` of the reference.

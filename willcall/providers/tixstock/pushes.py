@@ -18,11 +18,12 @@ from willcall.http.messages import Response
 from willcall.orders.model import Ticket, TicketKind
 from willcall.orders.outcomes import Cancelled, Declined, Malformed, Outcome
 from willcall.orders.pushes import ChangePush, InvalidPush, OrderProgress, OutcomePush, TicketsPush
-from willcall.providers.credentials import HeaderSecret, ProviderUrl, PushCredentials
+from willcall.providers.credentials import ProviderUrl, PushCredentials
 from willcall.providers.lenient_json import read_lenient_object
 from willcall.providers.pushes import ParsedPush, PushReading, PushRequest, PushResponse, UnreadablePush, UnverifiedPush
 from willcall.providers.reading import as_list, as_object, as_text, as_web_url, extra_fields, status_word
 from willcall.providers.tixstock.tickets import as_bool, decode_base64, file_value, link_tickets, read_shipment
+from willcall.setting_types.secrets import HeaderSecret
 
 _UPLOADS = {"order.eticket_fulfilment", "order.mobile_ticket_fulfilment", "order.mobile_link_ticket_fulfilment"}
 _PAPER = "order.paper_ticket_fulfilment"

@@ -130,11 +130,11 @@ def test_an_invalid_reference_is_rejected_without_quoting_it(
         ({}, "give username and password, or cognito_token"),
         ({"username": "app"}, "give username and password, or cognito_token"),
         ({"password": "hidden"}, "give username and password, or cognito_token"),
-        ({"username": "app", "password": ""}, "give username and password, or cognito_token"),
+        ({"username": "app", "password": ""}, "must not be empty"),
         ({"username": "app", "password": "hidden", "cognito_token": "hidden"}, "not both"),
         ({"username": "app", "cognito_token": "hidden"}, "not both"),
         ({"username": "a:b", "password": "hidden"}, "no colon"),
-        ({"cognito_token": "hidden\n"}, "printable ASCII"),
+        ({"cognito_token": "hidden\n"}, "ends with a line break"),
         ({"username": "app", "password": "hidden", "api_key": "hidden"}, "api_key"),
     ],
 )

@@ -5,7 +5,6 @@ import os
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 
 from tests.unit.willcall.test_config import errors_of, read
 from willcall.providers.credentials import Credentials
@@ -23,8 +22,7 @@ def write(path: Path, content: str | bytes) -> Path:
 
 def api_key_from(path: object, folder: Path, more: str = "") -> str:
     config = read(f"{TIQETS}api_key_file = {json.dumps(str(path))}\n{more}", folder)
-    value: SecretStr = config.account("tiqets", "default").credentials.model_dump()["api_key"]
-    return value.get_secret_value()
+    return str(config.account("tiqets", "default").credentials.model_dump()["api_key"].get_secret_value())
 
 
 @pytest.mark.parametrize("end", ["", "\n", "\r\n", "\n\n"])

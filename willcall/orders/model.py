@@ -126,7 +126,7 @@ class Order:
     provider answered (the exponent of the back-off), `unanswered_polls` those without an answer since the last one,
     `forbidden_polls` the 403s in a row. The provider must not be polled before `hint_until`. `attention_at` is when
     the order began to need `attention` for this reason; the stores set it. `expected` is how many tickets the order
-    has according to the provider, `quantity` according to the caller.
+    has according to the provider, `quantity` according to the caller. `client` is the backend that it belongs to.
     """
 
     id: str
@@ -159,6 +159,7 @@ class Order:
     tickets: tuple[Ticket, ...] = ()
     callback_url: str | None = field(default=None, repr=False)
     metadata: Mapping[str, str] = field(default_factory=dict)
+    client: str | None = None
 
     @property
     def account_key(self) -> str:

@@ -47,6 +47,7 @@ def spec_of(order: Order) -> dict[str, Any]:
         "language": order.language,
         "callback_url": order.callback_url,
         "metadata": dict(order.metadata) or None,
+        "client": order.client,
     }
     return {name: value for name, value in spec.items() if value is not None}
 
@@ -112,6 +113,7 @@ def order_from(order_id: str, fields: Mapping[str, str], spec_text: str, tickets
         tickets=tuple(ticket_from_json(item) for item in json.loads(tickets)) if tickets else (),
         callback_url=spec.get("callback_url"),
         metadata=spec.get("metadata", {}),
+        client=spec.get("client"),
     )
 
 

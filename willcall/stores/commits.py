@@ -147,6 +147,7 @@ class CommitStore:
                 keys.order(""),
                 keys.throttled(account),
                 keys.account(account),
+                *_client_keys(before, after),
             ],
             args={
                 "id": before.id,
@@ -181,6 +182,16 @@ class CommitStore:
 def _event_arguments(event: NewEvent, order: Order) -> dict[str, Any]:
     arguments = {"id": event.id, "type": event.type, "data": compact_json(event.data)}
     return {**arguments, "host": callback_host(order.callback_url)} if order.callback_url else arguments
+
+
+def _client_keys(before: Order, after: Order) -> list[str]:
+    if before.client is None:
+        return []
+    return [
+        keys.index(before.account_key, before.status, before.client),
+        keys.index(before.account_key, after.status, before.client),
+        keys.client_events(before.client),
+    ]
 
 
 def _ownership_arguments(order: Order, owned: OwnedTickets) -> dict[str, Any]:

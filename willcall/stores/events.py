@@ -1,7 +1,6 @@
 """The events of orders: the event feed and the source of callbacks."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
@@ -43,12 +42,24 @@ class EventStore:
     def __init__(self, redis: "Redis") -> None:
         self._redis = redis
 
-    def list_after(self, cursor: str | None, limit: int) -> Iterator[StoredEvent]:
-        """Yield up to `limit` events after `cursor`, from the oldest stored one without it."""
+    def list_after(self, cursor: str | None, limit: int, client: str | None = None) -> list[StoredEvent]:
+        """Return up to `limit` events after `cursor`, from the oldest stored one without it.
+
+        With `client`, only a client's events, whose cursors are positions among these.
+        """
         start = f"({cursor}" if cursor else "-"
-        entries = cast("list[tuple[str, dict[str, str]]]", self._redis.xrange(keys.EVENTS, start, "+", limit))
-        for entry, fields in entries:
-            yield _event(entry, fields)
+        stream = keys.client_events(client) if client else keys.EVENTS
+        entries = cast("list[tuple[str, dict[str, str]]]", self._redis.xrange(stream, start, "+", limit))
+        if client is None:
+            return [_event(entry, fields) for entry, fields in entries]
+        pipe = self._redis.pipeline(transaction=False)
+        for _, place in entries:
+            pipe.xrange(keys.EVENTS, place["cursor"], place["cursor"])
+        return [
+            _event(entry, fields)
+            for (entry, _), found in zip(entries, pipe.execute(), strict=True)
+            for _, fields in found
+        ]
 
     def list_for_order(self, order_id: str) -> list[StoredEvent]:
         """Return the stored events of an order, oldest first."""
@@ -64,7 +75,12 @@ class EventStore:
 
     def prune(self, before: float) -> int:
         """Remove events older than an epoch second. Returns how many."""
-        return self._redis.xtrim(keys.EVENTS, minid=str(milliseconds(before)), approximate=False)
+        oldest = str(milliseconds(before))
+        pipe = self._redis.pipeline(transaction=False)
+        for client in cast("set[str]", self._redis.smembers(keys.CLIENTS)):
+            pipe.xtrim(keys.client_events(client), minid=oldest, approximate=False)
+        pipe.xtrim(keys.EVENTS, minid=oldest, approximate=False)
+        return cast("int", pipe.execute()[-1])
 
 
 def _event(entry: str, fields: dict[str, str]) -> StoredEvent:

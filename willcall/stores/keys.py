@@ -18,6 +18,8 @@ PREFIX = "willcall:"
 ACCOUNTS = PREFIX + "accounts"
 #: Counter of submissions. Its value is an order's score in the status indexes, so that lists are newest first.
 SUBMISSIONS = PREFIX + "submissions"
+#: Set: names of the clients that ever had an order.
+CLIENTS = PREFIX + "clients"
 #: Prefix of the keys of `attention`.
 ATTENTION = PREFIX + "attention:"
 #: Sorted set: final orders by when they ended, for the `prune` sweep.
@@ -48,14 +50,35 @@ def attempts(order_id: str) -> str:
     return f"{PREFIX}attempts:{order_id}"
 
 
-def index(account_key: str, status: str) -> str:
-    """Sorted set: an account's orders of one status, by submission number."""
-    return f"{PREFIX}index:{account_key}:{status}"
+def index(account_key: str, status: str, client: str | None = None) -> str:
+    """Sorted set: an account's orders of one status, by submission number.
+
+    With `client`, only those of a client, by the client's own submission number.
+    """
+    return f"{PREFIX}index:{_of_client(client)}{account_key}:{status}"
 
 
-def attention(account_key: str, reason: str) -> str:
-    """Sorted set: an account's orders that need attention for one reason, by submission number."""
-    return f"{ATTENTION}{account_key}:{reason}"
+def attention(account_key: str, reason: str, client: str | None = None) -> str:
+    """Sorted set: an account's orders that need attention for one reason, by submission number.
+
+    With `client`, only those of a client, by the client's own submission number.
+    """
+    return f"{ATTENTION}{_of_client(client)}{account_key}:{reason}"
+
+
+def client_accounts(client: str) -> str:
+    """Set: keys of the accounts that ever had an order of a client."""
+    return f"{PREFIX}client:{client}:accounts"
+
+
+def client_submissions(client: str) -> str:
+    """Counter of a client's submissions. Cursors are made of it, and so tell nothing about other clients."""
+    return f"{PREFIX}client:{client}:submissions"
+
+
+def _of_client(client: str | None) -> str:
+    """Return how a key begins that is only for a client. Its name has no slash, other than the key of an account."""
+    return f"{client}:" if client else ""
 
 
 def references(account_key: str) -> str:
@@ -213,6 +236,11 @@ OPERATOR_EVENTS = PREFIX + "ops:events"
 OPERATOR_DELIVERIES_DUE = PREFIX + "ops:undelivered"
 OPERATOR_DELIVERIES_PENDING = PREFIX + "ops:pending"
 OPERATOR_DELIVERY_PROGRESS = PREFIX + "ops:notifier"
+
+
+def client_events(client: str) -> str:
+    """Stream: where in `EVENTS` a client's events are (`cursor`). Trimmed like that stream."""
+    return f"{PREFIX}client:{client}:events"
 
 
 def delivery(order_id: str) -> str:

@@ -24,13 +24,14 @@ _LONGEST_CURSOR = 16
 class OrderFilter:
     """Which orders to list; `None` stands for all. An empty `attention` means any reason.
 
-    `account` is a key, `<provider>/<account>`.
+    `account` is a key, `<provider>/<account>`. With `client`, the positions of a list are the client's own.
     """
 
     status: Status | None = None
     provider: str | None = None
     attention: frozenset[Attention] | None = None
     account: str | None = None
+    client: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +87,11 @@ class OrderListing:
         orders = [order for order in self._orders.get_many([name for name, _ in entries[:limit]]) if order]
         return ListingPage(orders, _cursor(entries, limit))
 
-    def counts(self, account: str) -> dict[Status, int]:
-        """Return how many orders an account has by status."""
+    def counts(self, account: str, client: str | None = None) -> dict[Status, int]:
+        """Return how many orders an account has by status, or a client at that account."""
         pipe = self._redis.pipeline(transaction=False)
         for status in Status:
-            pipe.zcard(keys.index(account, status))
+            pipe.zcard(keys.index(account, status, client))
         return dict(zip(Status, pipe.execute(), strict=True))
 
     def backlog(self, account: str, now: float) -> AccountBacklog:
@@ -182,17 +183,18 @@ class OrderListing:
     def _accounts(self, query: OrderFilter) -> list[str]:
         return [
             account
-            for account in self._orders.accounts()
+            for account in self._orders.accounts(query.client)
             if query.provider in {None, account.partition("/")[0]} and query.account in {None, account}
         ]
 
     def _indexes(self, query: OrderFilter) -> list[str]:
         """Return the indexes of a query: by reason if it asks for attention, else by status."""
-        accounts = self._accounts(query)
+        accounts, client = self._accounts(query), query.client
         if query.attention is not None:
-            return [keys.attention(account, reason) for account in accounts for reason in query.attention or Attention]
+            reasons = query.attention or Attention
+            return [keys.attention(account, reason, client) for account in accounts for reason in reasons]
         statuses = list(Status) if query.status is None else [query.status]
-        return [keys.index(account, status) for account in accounts for status in statuses]
+        return [keys.index(account, status, client) for account in accounts for status in statuses]
 
     def _newest(self, indexes: Iterable[str], newest: int | None, limit: int) -> list[tuple[str, float]]:
         """Return the `limit` newest entries of several indexes, older than `newest`."""

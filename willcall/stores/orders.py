@@ -41,6 +41,10 @@ class OrderStore:
             for order_id, (flat, spec, tickets) in zip(order_ids, found, strict=True)
         ]
 
+    def client_of(self, order_id: str) -> str | None:
+        """Return the client that an order belongs to, or `None`."""
+        return cast("str | None", self._redis.hget(keys.order(order_id), "client"))
+
     def timeline(self, order_id: str) -> list[Attempt]:
         """Return the order's attempts, oldest first."""
         lines = cast("list[str]", self._redis.lrange(keys.attempts(order_id), 0, -1))
@@ -61,9 +65,10 @@ class OrderStore:
         """Return the id of the order last submitted with a provider's reference."""
         return cast("str | None", self._redis.hget(keys.references(account), reference))
 
-    def accounts(self) -> list[str]:
-        """Return the keys of all accounts that ever had an order."""
-        return sorted(cast("set[str]", self._redis.smembers(keys.ACCOUNTS)))
+    def accounts(self, client: str | None = None) -> list[str]:
+        """Return the keys of all accounts that ever had an order, or one of a client."""
+        index = keys.client_accounts(client) if client else keys.ACCOUNTS
+        return sorted(cast("set[str]", self._redis.smembers(index)))
 
     def prune(self, before: float, count: int) -> tuple[int, int]:
         """Remove up to `count` final orders that ended before an epoch second.

@@ -95,6 +95,7 @@ def _submission(new: NewOrder) -> tuple[Sequence[str], Arguments]:
         keys.ACCOUNTS,
         keys.SUBMISSIONS,
         keys.pushes_ahead(account, order.reference),
+        *_client_keys(order),
     ], {
         "id": order.id,
         "account": account,
@@ -105,6 +106,18 @@ def _submission(new: NewOrder) -> tuple[Sequence[str], Arguments]:
         "ceiling": milliseconds(new.ceiling),
         "provider": order.provider,
         "account_name": order.account,
+        "client": order.client,
         "nonce": token_hex(8),
         "call_ends": milliseconds(_CALL_ENDS),
     }
+
+
+def _client_keys(order: Order) -> list[str]:
+    if order.client is None:
+        return []
+    return [
+        keys.index(order.account_key, Status.PENDING, order.client),
+        keys.client_accounts(order.client),
+        keys.client_submissions(order.client),
+        keys.CLIENTS,
+    ]

@@ -1,19 +1,24 @@
 -- Defines set_attention() and clear_attention(): why an order needs attention and since when. The order has both; an
--- index per account and reason lists such orders.
+-- index per account and reason lists such orders, and if the order belongs to a client, one per client too.
 --
--- indexes: what the keys of these indexes begin with, before account and reason
+-- indexes: what the keys of these indexes begin with, before client, account and reason
 
 -- Set the reason, '' for none. Returns whether it changed. The time stays while the reason does.
 local function set_attention(order, indexes, id, reason, now)
-  local fields = redis.call('HMGET', order, 'attention', 'provider', 'account', 'number')
-  local before, index = fields[1] or '', indexes .. fields[2] .. '/' .. fields[3] .. ':'
+  local fields = redis.call('HMGET', order, 'attention', 'provider', 'account', 'number', 'client', 'client_number')
+  local before, account, client = fields[1] or '', fields[2] .. '/' .. fields[3] .. ':', fields[5]
   if before == reason then return false end
-  if before ~= '' then redis.call('ZREM', index .. before, id) end
+  local index, client_index = indexes .. account, client and indexes .. client .. ':' .. account
+  if before ~= '' then
+    redis.call('ZREM', index .. before, id)
+    if client then redis.call('ZREM', client_index .. before, id) end
+  end
   if reason == '' then
     redis.call('HDEL', order, 'attention', 'attention_at')
   else
     redis.call('HSET', order, 'attention', reason, 'attention_at', now)
     redis.call('ZADD', index .. reason, fields[4], id)
+    if client then redis.call('ZADD', client_index .. reason, fields[6], id) end
   end
   return true
 end

@@ -11,7 +11,7 @@
 --          final index, late checks, events, fetches due, delivery, deliveries due, deliveries pending, counters of a
 --          minute and of an hour (prefixes: the number follows from the clock), the four keys of an alert (see
 --          alert.lua), fetches pending, token bucket, ordinary lane, express lane, late lane, stranded index, order
---          prefix, throttled orders, account
+--          prefix, throttled orders, account; for a client's order also the client's old and new status index and events
 -- ARGS     id, seq (expected), claim (id of the claim; nil: no attempt)
 --          place: 'due' (at `due`, ms), 'held', 'none', or 'keep' (as it was)
 --          earliest: next attempt (ms) if one was requested while this one was under way
@@ -36,11 +36,12 @@
 
 local ORDER, TICKETS, ATTEMPTS, DUE, HELD, OLD_STATUS, NEW_STATUS, ATTENTION, FINAL, LATE_CHECKS, EVENTS, FETCHES_DUE,
   DELIVERY, DELIVERIES_DUE, DELIVERIES_PENDING, MINUTES, HOURS, ALERT_1, ALERT_2, ALERT_3, ALERT_4, FETCHES_PENDING,
-  BUCKET, ORDINARY, EXPRESS, LATE, STRANDED, ORDERS, THROTTLED, ACCOUNT = unpack(KEYS)
+  BUCKET, ORDINARY, EXPRESS, LATE, STRANDED, ORDERS, THROTTLED, ACCOUNT, CLIENT_OLD_STATUS, CLIENT_NEW_STATUS,
+  CLIENT_EVENTS = unpack(KEYS)
 local args = cjson.decode(ARGV[1])
 
 local before = redis.call('HMGET', ORDER, 'seq', 'claim', 'again', 'number', 'deadline', 'settled', 'due', 'slot',
-  'stranded', 'throttled', 'hinted', 'status')
+  'stranded', 'throttled', 'hinted', 'status', 'client_number')
 local seq, deadline, slot, stranded = tonumber(before[1]), before[5], before[8], before[9]
 if args.claim and before[6] == args.claim and seq == args.seq + 1 then return {tonumber(before[7] or 0), {}} end
 if seq ~= args.seq or (args.claim and before[2] ~= args.claim) then return {-1, {}} end
@@ -135,6 +136,10 @@ end
 if OLD_STATUS ~= NEW_STATUS then
   redis.call('ZREM', OLD_STATUS, args.id)
   redis.call('ZADD', NEW_STATUS, before[4], args.id)
+  if CLIENT_NEW_STATUS then
+    redis.call('ZREM', CLIENT_OLD_STATUS, args.id)
+    redis.call('ZADD', CLIENT_NEW_STATUS, before[13], args.id)
+  end
 end
 if fields.finished then redis.call('ZADD', FINAL, fields.finished, args.id) end
 if args.late_check then
@@ -157,6 +162,7 @@ if event then
   event.at = now
   event.cursor = redis.call('XADD', EVENTS, '*', 'id', event.id, 'type', event.type, 'order_id', args.id, 'at', now,
     'data', event.data)
+  if CLIENT_EVENTS then redis.call('XADD', CLIENT_EVENTS, '*', 'cursor', event.cursor) end
   local known = redis.call('HGET', ORDER, 'events')
   redis.call('HSET', ORDER, 'events', known and known .. ' ' .. event.cursor or event.cursor)
   if event.host then file_delivery(DELIVERY, DELIVERIES_DUE, DELIVERIES_PENDING, args.id, event) end

@@ -13,13 +13,14 @@ local FINAL, ATTENTION, LATE_CHECKS, DELIVERIES_DUE, ORPHANED_DOCUMENTS, OPERATO
 local args = cjson.decode(ARGV[1])
 local prefix = args.prefix
 
-local function remove_from_indexes(id, order_key, account, status)
+local function remove_from_indexes(id, order_key, account, status, client)
   local spec = redis.call('GET', prefix .. 'spec:' .. id)
   local readable, decoded = pcall(cjson.decode, spec or '{}')
   local reference = readable and type(decoded) == 'table' and decoded.reference
   local references = prefix .. 'references:' .. account
   if reference and redis.call('HGET', references, reference) == id then redis.call('HDEL', references, reference) end
   redis.call('ZREM', prefix .. 'index:' .. account .. ':' .. status, id)
+  if client then redis.call('ZREM', prefix .. 'index:' .. client .. ':' .. account .. ':' .. status, id) end
   redis.call('ZREM', prefix .. 'due:' .. account, id)
   redis.call('ZREM', prefix .. 'held:' .. account, id)
   set_attention(order_key, ATTENTION, id, '')
@@ -28,8 +29,8 @@ end
 
 local function remove(id)
   local key = prefix .. 'order:' .. id
-  local order = redis.call('HMGET', key, 'provider', 'account', 'status')
-  if order[1] then remove_from_indexes(id, key, order[1] .. '/' .. order[2], order[3]) end
+  local order = redis.call('HMGET', key, 'provider', 'account', 'status', 'client')
+  if order[1] then remove_from_indexes(id, key, order[1] .. '/' .. order[2], order[3], order[4]) end
   for _, document in ipairs(redis.call('HVALS', prefix .. 'documents:' .. id)) do
     redis.call('SADD', ORPHANED_DOCUMENTS, document)
   end

@@ -1,15 +1,18 @@
 -- Accept one order, once.
 -- KEYS     order, spec, due index, index of pending orders, references, accounts, submission counter, pushes stored for
---          the reference
+--          the reference; for a client's order also the client's index of pending orders, accounts and submission
+--          counter, and the clients
 -- ARGS     id, account (key), digest (of what was submitted), spec (JSON), reference, not_before (ms, nil = at once),
---          ceiling (ms until the deadline), provider, account_name, nonce (of this call: a client that lost the reply
---          repeats it with the same nonce), call_ends (ms after which another call has ended for sure)
+--          ceiling (ms until the deadline), provider, account_name, client (nil = none), nonce (of this call: a caller
+--          that lost the reply repeats it with the same nonce), call_ends (ms after which another call has ended for
+--          sure)
 -- Returns  {'new', 'same' or 'conflict', due (ms) of the first message ('' = send none), now, 1 if pushes are stored
 --          for the order}
 
 -- include: clock
 
-local ORDER, SPEC, DUE, PENDING, REFERENCES, ACCOUNTS, SUBMISSIONS, PUSHES = unpack(KEYS)
+local ORDER, SPEC, DUE, PENDING, REFERENCES, ACCOUNTS, SUBMISSIONS, PUSHES, CLIENT_PENDING, CLIENT_ACCOUNTS,
+  CLIENT_SUBMISSIONS, CLIENTS = unpack(KEYS)
 local args = cjson.decode(ARGV[1])
 
 local now = server_time()
@@ -33,4 +36,11 @@ redis.call('ZADD', DUE, due, args.id)
 redis.call('ZADD', PENDING, number, args.id)
 redis.call('HSET', REFERENCES, args.reference, args.id)
 redis.call('SADD', ACCOUNTS, args.account)
+if args.client then
+  local client_number = redis.call('INCR', CLIENT_SUBMISSIONS)
+  redis.call('HSET', ORDER, 'client', args.client, 'client_number', client_number)
+  redis.call('ZADD', CLIENT_PENDING, client_number, args.id)
+  redis.call('SADD', CLIENT_ACCOUNTS, args.account)
+  redis.call('SADD', CLIENTS, args.client)
+end
 return {'new', due, now, pushes}

@@ -26,7 +26,8 @@ _VERBOSE = ("celery.worker.strategy", "celery.app.trace", "celery.beat", "kombu"
 def configure_logging(config: Config, level: int = logging.INFO) -> None:
     """Send all log lines of this process to stderr, and uncaught exceptions as well.
 
-    `config` has the secrets that no line may contain.
+    `config` has the secrets that no line may contain. Its warnings are logged, but not at the higher level of commands,
+    which print them.
     """
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -71,6 +72,8 @@ def configure_logging(config: Config, level: int = logging.INFO) -> None:
     sys.excepthook = lambda _, error, __: log.critical("process failed", exc_info=error)
     threading.excepthook = lambda failed: log.critical("thread failed", exc_info=failed.exc_value)
     sys.unraisablehook = lambda failed: log.error("cleanup failed", exc_info=failed.exc_value)
+    if config.warnings and level <= logging.INFO:
+        log.warning("configuration warnings", warnings=[str(warning) for warning in config.warnings])
 
 
 def _order_fields(_: object, __: str, event: EventDict) -> EventDict:

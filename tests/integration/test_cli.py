@@ -79,6 +79,17 @@ def test_a_valid_configuration_is_shown_without_its_secrets(willcall: Willcall, 
     assert redis_server.url.split(":")[2].split("@")[0] not in ended.out + ended.err
 
 
+def test_a_variable_that_is_not_a_setting_is_a_warning(unconfigured: Willcall) -> None:
+    around = {"WILLCALL_API_KEYS": "top-secret-key"}
+    ended = run(unconfigured.folder, "check-config", around=around)
+    assert ended.code == 0
+    assert "WILLCALL_API_KEYS: is not a setting and has no effect; did you mean WILLCALL_API__KEYS?" in ended.err
+    ended = run(unconfigured.folder, "check-config", around=around | {"WILLCALL_SWEEPS__GRACE": "-1"})
+    assert ended.code == 2
+    assert "WILLCALL_API_KEYS" in ended.err
+    assert "top-secret" not in ended.err
+
+
 def test_without_accounts_a_command_says_how_to_configure_one(
     unconfigured: Willcall, redis_server: EmbeddedRedis
 ) -> None:

@@ -15,6 +15,14 @@ NO_ACCOUNTS = (
 
 
 def open_config() -> Config:
+    """Load the configuration and print its warnings. Raises ConfigError."""
+    config = read_config()
+    for warning in config.warnings:
+        print_note(f"willcall: {warning}")
+    return config
+
+
+def read_config() -> Config:
     """Load the configuration. Without a `redis_url`, use the Redis of a `willcall up` in this folder.
 
     Raises:

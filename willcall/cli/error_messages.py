@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import redis.exceptions
 
-from willcall.cli.bootstrap import open_config
+from willcall.cli.bootstrap import read_config
 from willcall.cli.errors import FAILED, USAGE, CommandError
 from willcall.cli.output.console import redact_url
 from willcall.config import ConfigError
@@ -45,11 +45,12 @@ def explain(error: Exception) -> ErrorMessage | None:
 def _config_message(error: ConfigError) -> str:
     count = len(error.errors)
     title = "configuration error" if count == 1 else f"{count} configuration errors"
-    return "\n  ".join([title, *map(str, error.errors)])
+    warnings = ["", *map(str, error.warnings)] if error.warnings else []
+    return "\n  ".join([title, *map(str, error.errors), *warnings])
 
 
 def _redis_message(error: StoreError) -> str:
-    config = open_config()
+    config = read_config()
     where = redact_url(config.settings.redis_url)
     if isinstance(error, NotServingError):
         return f"Redis at {where} is not serving requests: {error}"

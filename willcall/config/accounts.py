@@ -8,11 +8,12 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 
+from willcall.config.schema import Schema, nearest, suggestion, table_errors, table_schema
 from willcall.config.settings import Positive
 from willcall.http.messages import HttpLimits
 from willcall.orders.errors import FieldError, UnknownAccountError
 from willcall.orders.policy import PollPolicy, Rate
-from willcall.orders.submission import NAME_PATTERN, field_errors_of
+from willcall.orders.submission import NAME_PATTERN
 from willcall.providers.base import Account, Adapter
 from willcall.providers.credentials import webhook_token
 from willcall.providers.registry import ADAPTERS
@@ -70,6 +71,15 @@ class _HttpTable(ConfigTable):
     max_bytes: Annotated[int, Field(gt=0)]
 
 
+#: The tables within an account's table; what else is there are its credentials.
+ACCOUNT_TABLES: Mapping[str, type[ConfigTable]] = {
+    "rate": _RateTable,
+    "polling": _PollingTable,
+    "health": _HealthTable,
+    "http": _HttpTable,
+}
+
+
 def find_account(accounts: Mapping[str, Account], provider: str, name: str) -> Account:
     """Return an account. Raises UnknownAccountError, which lists the configured ones."""
     try:
@@ -100,9 +110,14 @@ def read_accounts(providers: object) -> tuple[dict[str, Account], list[FieldErro
     return accounts, errors
 
 
+def account_schema(adapter: Adapter) -> Mapping[str, Schema]:
+    """Return the schema of an account's table."""
+    return {**table_schema(adapter.credentials), **{name: table_schema(one) for name, one in ACCOUNT_TABLES.items()}}
+
+
 def _unknown_provider(name: str) -> FieldError:
-    known = f"did you mean {name.lower()}?" if name.lower() in ADAPTERS else f"known providers: {_PROVIDERS}"
-    return FieldError(f"providers.{_quoted(name)}", f"unknown provider; {known}")
+    known = suggestion(nearest(name.lower(), ADAPTERS)) or f"; known providers: {_PROVIDERS}"
+    return FieldError(f"providers.{_quoted(name)}", f"unknown provider{known}")
 
 
 def _name_errors(provider: str, names: Iterable[str]) -> Iterator[FieldError]:
@@ -127,8 +142,8 @@ def _quoted(name: str) -> str:
 def _read_account(adapter: Adapter, name: str, table: dict[str, Any], errors: list[FieldError]) -> Account | None:
     """Return an account, or `None` after adding what is wrong with its table to `errors`."""
     path = f"providers.{adapter.name}.{_quoted(name)}"
-    given = {part: table.pop(part, {}) for part in ("rate", "polling", "health", "http")}
-    credentials = _read_table(adapter.credentials, {}, table, path, errors)
+    given = {part: table.pop(part, {}) for part in ACCOUNT_TABLES}
+    credentials = _read_table(adapter.credentials, {}, table, path, errors, schema=account_schema(adapter))
     defaults = _polling_defaults(adapter.defaults.polling, calls_back=bool(credentials and webhook_token(credentials)))
     rate = _read_table(_RateTable, asdict(adapter.defaults.rate), given["rate"], f"{path}.rate", errors)
     polling = _read_table(_PollingTable, defaults, given["polling"], f"{path}.polling", errors)
@@ -156,15 +171,24 @@ def _polling_defaults(policy: PollPolicy, *, calls_back: bool) -> dict[str, Any]
 
 
 def _read_table(
-    model: type[Table], defaults: Mapping[str, Any], given: object, path: str, errors: list[FieldError]
+    model: type[Table],
+    defaults: Mapping[str, Any],
+    given: object,
+    path: str,
+    errors: list[FieldError],
+    *,
+    schema: Mapping[str, Schema] | None = None,
 ) -> Table | None:
-    """Return one table of an account over its defaults, or `None` after adding what is wrong to `errors`."""
+    """Return one table of an account over its defaults, or `None` after adding what is wrong to `errors`.
+
+    Suggestions for unknown names are from `schema`, if it is given.
+    """
     if not isinstance(given, dict):
         errors.append(FieldError(path, "must be a table"))
         return None
     try:
         return model.model_validate({**defaults, **given})
     except ValidationError as error:
-        found = field_errors_of(error)
+        found = table_errors(error, schema or table_schema(model))
         errors += [FieldError(".".join(filter(None, [path, item.field])), item.message) for item in found]
         return None

@@ -1,46 +1,95 @@
 """Override the configuration's tables with environment variables."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from pydantic import BaseModel, SecretStr
-
+from willcall.config.schema import ANY_NAME, LISTS, Schema, find_setting, nearest, setting_paths, suggestion
 from willcall.orders.errors import FieldError
+from willcall.setting_types.table import FILE_SUFFIX
 
 PREFIX = "WILLCALL_"
 #: The path of the configuration file.
 FILE_VARIABLE = "WILLCALL_CONFIG"
+#: Variables of other parts: the client's tests, and docker-compose.yml.
+OTHER_VARIABLES = frozenset({"WILLCALL_BIN", "WILLCALL_API_KEY", "WILLCALL_OPERATOR_KEY"})
 
-#: First characters of a JSON list or object.
-_BRACKETS = ("[", "{")
+#: Variables by which Kubernetes and Docker announce a service that is named `willcall` or `willcall-<...>`.
+#: https://kubernetes.io/docs/tutorials/services/connect-applications-service/#environment-variables
+_SERVICE = re.compile(
+    r"WILLCALL(_[A-Z0-9]+)*_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_\d+_(TCP|UDP|SCTP)(_[A-Z]+)?)=.*"
+    r"|WILLCALL(_[A-Z0-9]+)*_PORT=(tcp|udp|sctp)://.*"
+)
+
+_Path = tuple[str, ...]
 
 
 def overlay(
-    document: dict[str, Any],
-    environment: Mapping[str, str],
-    tables: set[str],
-    annotation: Callable[[Sequence[str]], Any],
-) -> list[FieldError]:
-    """Write the environment's settings into `document`, and return the errors in the variables.
+    document: dict[str, Any], environment: Mapping[str, str], schema: Schema
+) -> tuple[list[FieldError], list[FieldError]]:
+    """Write the environment's settings into `document`. Returns the errors in them, and the variables without effect.
 
-    `tables` are the names of the top-level tables and keys; any other variable is an error, like an unknown key.
-    `annotation` returns the type of the setting at a path, or `None`.
+    An empty variable counts as not set. A secret in a variable replaces its file that the document names, and the
+    other way round.
     """
-    errors = []
+    errors: list[FieldError] = []
+    unknown: list[str] = []
+    written: set[_Path] = set()
     for variable, text in sorted(environment.items()):
-        if not variable.startswith(PREFIX) or variable == FILE_VARIABLE:
+        if not text or not variable.startswith(PREFIX) or variable in {FILE_VARIABLE, *OTHER_VARIABLES}:
             continue
-        path = variable.removeprefix(PREFIX).lower().split("__")
-        if path[0] not in tables:
-            errors.append(FieldError(variable, "matches no setting"))
+        path = tuple(_path(variable.removeprefix(PREFIX).lower().split("__"), document, schema))
+        setting = find_setting(schema, path)
+        if setting is None:
+            unknown += [] if _SERVICE.fullmatch(f"{variable}={text}") else [variable]
             continue
+        *tables, name = path
+        table = _table(document, tables)
+        if (*tables, _other_form(name)) not in written:
+            table.pop(_other_form(name), None)
+        written.add(path)
         try:
-            _table(document, path[:-1])[path[-1]] = _value(text, annotation(path))
-        except ValueError:
-            errors.append(FieldError(variable, "looks like a list or a table, but is not valid JSON"))
-    return errors
+            table[name] = _value(text, setting)
+        except ValueError as error:
+            errors.append(FieldError(variable, str(error)))
+    known = ["__".join(path).upper() for path in setting_paths(schema, document)] if unknown else []
+    return errors, [_unknown(variable, known) for variable in unknown]
+
+
+def _unknown(variable: str, known: Sequence[str]) -> FieldError:
+    similar = _similar(variable.removeprefix(PREFIX), known)
+    return FieldError(variable, f"is not a setting and has no effect{suggestion(similar and PREFIX + similar)}")
+
+
+def _path(names: Sequence[str], document: object, schema: Schema | None) -> Iterator[str]:
+    """Yield the path that a variable names. Where any name may stand, those of the document match in any case."""
+    for name in names:
+        table = document if isinstance(document, Mapping) else {}
+        any_name = isinstance(schema, Mapping) and ANY_NAME in schema
+        written = next((key for key in table if key.lower() == name), name) if any_name else name
+        yield written
+        document, schema = table.get(written), schema and find_setting(schema, [written])
+
+
+def _other_form(name: str) -> str:
+    """Return `api_key_file` for `api_key`, and the other way round."""
+    return name.removesuffix(FILE_SUFFIX) if name.endswith(FILE_SUFFIX) else name + FILE_SUFFIX
+
+
+def _similar(variable: str, known: Sequence[str]) -> str | None:
+    """Return the most similar variable. Often, one underscore was written for two."""
+    parts = variable.split("__")
+    near = [name for name in known if _is_similar(parts, name.split("__"))]
+    return nearest(variable, [name for name in known if _single(name) == _single(variable)] or near)
+
+
+def _is_similar(parts: Sequence[str], others: Sequence[str]) -> bool:
+    return len(parts) == len(others) and all(nearest(part, [other]) for part, other in zip(parts, others, strict=True))
+
+
+def _single(variable: str) -> str:
+    return variable.replace("__", "_")
 
 
 def _table(document: dict[str, Any], path: Sequence[str]) -> dict[str, Any]:
@@ -53,31 +102,20 @@ def _table(document: dict[str, Any], path: Sequence[str]) -> dict[str, Any]:
     return table
 
 
-def _value(text: str, annotation: Any) -> Any:
-    """Parse JSON if the setting is a list or a table. A secret is text, whatever it begins with."""
-    kinds = _kinds(annotation)
-    takes_text = bool(kinds & {str, SecretStr})
-    if not text.startswith(_BRACKETS) or (takes_text and not any(map(_is_table, kinds))):
-        return text
+def _value(text: str, setting: Schema) -> Any:
+    """Return the value of a variable. Only tables and lists are JSON; a list of one text may be the text."""
+    if isinstance(setting, Mapping):
+        return _json(text, "table", dict)
+    if LISTS & setting and text.lstrip().startswith("["):
+        return _json(text, "list", list)
+    return text
+
+
+def _json(text: str, name: str, kind: type) -> Any:
     try:
-        return json.loads(text)
+        value = json.loads(text)
     except ValueError:
-        if takes_text:
-            return text
-        raise
-
-
-def _kinds(annotation: Any) -> set[Any]:
-    """Return the types that a value may have."""
-    origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        return _kinds(arguments[0])
-    if origin in {Union, UnionType}:
-        return set().union(*map(_kinds, arguments))
-    if origin is Literal:
-        return {type(value) for value in arguments}
-    return {origin or annotation}
-
-
-def _is_table(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, (tuple, list, dict, BaseModel))
+        value = None
+    if not isinstance(value, kind):
+        raise ValueError(f"must be a {name} in JSON")  # noqa: TRY004 - like the other errors
+    return value

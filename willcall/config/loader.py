@@ -3,17 +3,17 @@
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from willcall.config.accounts import find_account, read_accounts
+from willcall.config.accounts import account_schema, find_account, read_accounts
 from willcall.config.environment import FILE_VARIABLE, overlay
+from willcall.config.schema import ANY_NAME, Schema, table_errors, table_schema
 from willcall.config.settings import Settings
 from willcall.orders.errors import FieldError, WillcallError
-from willcall.orders.submission import field_errors_of
 from willcall.providers.base import Account
 from willcall.providers.registry import ADAPTERS
 
@@ -21,19 +21,24 @@ DEFAULT_FILE = "willcall.toml"
 
 
 class ConfigError(WillcallError):
-    """The configuration has errors, all of which are in `errors`."""
+    """The configuration has errors, all of which are in `errors`. `warnings` may explain them."""
 
-    def __init__(self, errors: list[FieldError]) -> None:
+    def __init__(self, errors: list[FieldError], warnings: Sequence[FieldError] = ()) -> None:
         super().__init__("\n".join(map(str, errors)))
         self.errors = errors
+        self.warnings = warnings
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The whole configuration. `accounts` are by their key, `<provider>/<account>`."""
+    """The whole configuration. `accounts` are by their key, `<provider>/<account>`.
+
+    `warnings` name environment variables that have no effect.
+    """
 
     settings: Settings
     accounts: Mapping[str, Account]
+    warnings: Sequence[FieldError] = field(default=(), compare=False)
 
     def account(self, provider: str, name: str) -> Account:
         """Return an account. Raises UnknownAccountError."""
@@ -50,17 +55,24 @@ def load(environment: Mapping[str, str] | None = None, folder: Path | None = Non
     """Load the file and the environment. Raises ConfigError with every error in them."""
     environment = os.environ if environment is None else environment
     document, errors = _read_file(environment, folder or Path())
-    errors += overlay(document, environment, {*Settings.model_fields, "providers"}, _annotation)
+    schema = _schema()
+    variable_errors, warnings = overlay(document, environment, schema)
+    errors += variable_errors
     accounts, account_errors = read_accounts(document.pop("providers", {}))
     settings = Settings()
     try:
         settings = Settings.model_validate(document)
     except ValidationError as error:
-        errors += field_errors_of(error)
+        errors += table_errors(error, schema)
     errors += account_errors
     if errors:
-        raise ConfigError(errors)
-    return Config(settings, accounts)
+        raise ConfigError(errors, warnings)
+    return Config(settings, accounts, warnings)
+
+
+def _schema() -> Mapping[str, Schema]:
+    providers = {name: {ANY_NAME: account_schema(adapter)} for name, adapter in ADAPTERS.items()}
+    return {**table_schema(Settings), "providers": providers}
 
 
 def _read_file(environment: Mapping[str, str], folder: Path) -> tuple[dict[str, Any], list[FieldError]]:
@@ -75,15 +87,3 @@ def _read_file(environment: Mapping[str, str], folder: Path) -> tuple[dict[str, 
         return {}, [FieldError(str(path), f"cannot be read: {reason}")]
     except tomllib.TOMLDecodeError as error:
         return {}, [FieldError(str(path), f"is not TOML: {error}")]
-
-
-def _annotation(path: Sequence[str]) -> Any:
-    """Return the type of the setting at a path, or `None` for an unknown one."""
-    kind: Any = Settings
-    if path[0] == "providers":
-        adapter = ADAPTERS.get(path[1]) if len(path) > 1 else None
-        kind, path = adapter and adapter.credentials, path[3:]
-    for name in path:
-        fields = kind.model_fields if isinstance(kind, type) and issubclass(kind, BaseModel) else {}
-        kind = fields[name].annotation if name in fields else None
-    return kind

@@ -4,7 +4,6 @@ from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationInfo, field_validator, model_validator
-from pydantic.fields import FieldInfo
 
 from willcall.setting_types.files import SecretFile
 from willcall.setting_types.text import check_line
@@ -27,8 +26,9 @@ class ConfigTable(BaseModel):
     @classmethod
     def file_settings(cls) -> dict[str, str]:
         """Return the secrets that may be in files: names such as `api_key_file`, and the settings they stand for."""
-        secret = (name for name, field in cls.model_fields.items() if not field.repr or SecretStr in kinds_of(field))
-        files = {f"{name}{FILE_SUFFIX}": name for name in secret}
+        fields = cls.model_fields.items()
+        secrets = [name for name, field in fields if not field.repr or SecretStr in kinds_of(field.annotation)]
+        files = {f"{name}{FILE_SUFFIX}": name for name in secrets}
         return {name: setting for name, setting in files.items() if name not in cls.model_fields}
 
     @model_validator(mode="before")
@@ -46,23 +46,19 @@ class ConfigTable(BaseModel):
     def _read_files(cls, value: Any, info: ValidationInfo) -> Any:
         if not isinstance(value, SecretFile) or info.field_name is None:
             return value
-        is_list = bool(kinds_of(cls.model_fields[info.field_name]) & {list, tuple})
+        is_list = bool(kinds_of(cls.model_fields[info.field_name].annotation) & {list, tuple})
         return value.read_many() if is_list else value.read_one()
 
 
-def kinds_of(field: FieldInfo) -> set[Any]:
-    """Return the types that the value of a setting may have; of a list, also those of its items."""
-    return set(_kinds(field.annotation))
-
-
-def _kinds(annotation: Any) -> set[Any]:
+def kinds_of(annotation: Any) -> set[Any]:
+    """Return the types that a setting's value may have; of a list, also those of its items."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return _kinds(arguments[0])
+        return kinds_of(arguments[0])
     if origin in {Union, UnionType}:
-        return set().union(*map(_kinds, arguments))
+        return set().union(*map(kinds_of, arguments))
     if origin is Literal:
         return {type(value) for value in arguments}
     if origin in {list, tuple}:
-        return {origin}.union(*map(_kinds, arguments))
+        return {origin}.union(*map(kinds_of, arguments))
     return {origin or annotation}

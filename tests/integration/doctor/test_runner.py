@@ -106,9 +106,9 @@ def test_the_exit_code_is_0_only_without_errors(folder_with_config: Path, redis_
 
 
 def test_an_invalid_configuration_and_wrong_usage_have_exit_code_2(folder_with_config: Path) -> None:
-    code, out = doctor(folder_with_config, "--json", WILLCALL_SWEEPS__REVIVE="-1", WILLCALL_COLOUR="blue")
+    code, out = doctor(folder_with_config, "--json", WILLCALL_SWEEPS__GRACE="-1", WILLCALL_COLOUR="blue")
     assert code == 2
     found = json.loads(out)["findings"]
-    assert [(finding["check"], finding["level"]) for finding in found] == [("config", "error")] * 2
+    assert [(finding["check"], finding["level"]) for finding in found] == [("config", "error"), ("config", "warning")]
     assert doctor(folder_with_config, "--only", "redis", "--only", "weather")[0] == 2
     assert doctor(folder_with_config, "--only", "redis", "--self", "worker")[0] == 2

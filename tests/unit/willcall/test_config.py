@@ -137,12 +137,108 @@ def test_a_secret_from_the_environment_is_text_whatever_it_looks_like(tmp_path: 
     assert credentials.model_dump()["password"].get_secret_value() == password
 
 
-def test_an_invalid_json_list_from_the_environment_is_named(tmp_path: Path) -> None:
-    errors = errors_of("", tmp_path, WILLCALL_API__KEYS="[oops", WILLCALL_OUTBOUND="{oops")
+def test_an_invalid_list_or_table_from_the_environment_is_named(tmp_path: Path) -> None:
+    errors = errors_of("", tmp_path, WILLCALL_API__KEYS="[oops", WILLCALL_OUTBOUND="{oops", WILLCALL_NOTIFY="[1]")
     assert errors == [
-        "WILLCALL_API__KEYS: looks like a list or a table, but is not valid JSON",
-        "WILLCALL_OUTBOUND: looks like a list or a table, but is not valid JSON",
+        "WILLCALL_API__KEYS: must be a list in JSON",
+        "WILLCALL_NOTIFY: must be a table in JSON",
+        "WILLCALL_OUTBOUND: must be a table in JSON",
     ]
+
+
+def test_a_list_of_one_text_in_a_variable_may_be_the_text(tmp_path: Path) -> None:
+    settings = read("", tmp_path, WILLCALL_API__KEYS="{a-key}", WILLCALL_OUTBOUND__ALLOW="10.0.0.0/8").settings
+    assert ([key.get_secret_value() for key in settings.api.keys], settings.outbound.allow) == (
+        ["{a-key}"],
+        ("10.0.0.0/8",),
+    )
+
+
+def test_tables_from_the_environment_are_json(tmp_path: Path) -> None:
+    config = read(
+        GOOD,
+        tmp_path,
+        WILLCALL_API='{"keys": ["a-key-of-16-letters"]}',
+        WILLCALL_PROVIDERS__TIQETS__DEFAULT__RATE='{"limit": 3}',
+        WILLCALL_PROVIDERS__TIXSTOCK='{"default": {"bearer_token": "t"}}',
+    )
+    assert len(config.settings.api.keys) == 1
+    assert config.account("tiqets", "default").rate.limit == 3
+    assert config.account("tixstock", "default")
+
+
+def test_an_empty_variable_counts_as_not_set(tmp_path: Path) -> None:
+    config = read(GOOD, tmp_path, WILLCALL_REDIS_URL="", WILLCALL_PROVIDERS__TIQETS__DEFAULT__API_KEY="", WILLCALL_X="")
+    assert config.settings.redis_url == "redis://redis:6379/3"
+    assert config.warnings == []
+
+
+def test_the_name_of_an_account_is_found_in_any_case(tmp_path: Path) -> None:
+    config = read('[providers.tiqets.EU]\napi_key = "k"', tmp_path, WILLCALL_PROVIDERS__TIQETS__EU__RATE__LIMIT="3")
+    assert config.account("tiqets", "EU").rate.limit == 3
+    assert len(config.accounts) == 1
+
+
+@pytest.mark.parametrize(
+    ("variable", "suggestion"),
+    [
+        ("WILLCALL_REDISURL", "; did you mean WILLCALL_REDIS_URL?"),
+        ("WILLCALL_API_KEYS", "; did you mean WILLCALL_API__KEYS?"),
+        ("WILLCALL_API__KEYS_FIL", "; did you mean WILLCALL_API__KEYS_FILE?"),
+        ("WILLCALL_API__KEYS__0", ""),
+        ("WILLCALL_PROVIDERS__TIQETS__DEFAULT__COLOUR", ""),
+        ("WILLCALL_METRICS_PORT", "; did you mean WILLCALL_METRICS__PORT?"),
+        (
+            "WILLCALL_PROVIDERS__TIQET__DEFAULT__API_KEY",
+            "; did you mean WILLCALL_PROVIDERS__TIQETS__DEFAULT__API_KEY?",
+        ),
+        (
+            "WILLCALL_PROVIDERS__VOORDEMENSEN__THEATRE__CLIENTNAME",
+            "; did you mean WILLCALL_PROVIDERS__VOORDEMENSEN__THEATRE__CLIENT_NAME?",
+        ),
+        ("WILLCALL_WHATEVER_ELSE", ""),
+    ],
+)
+def test_a_variable_that_is_not_a_setting_is_a_warning(variable: str, suggestion: str, tmp_path: Path) -> None:
+    (warning,) = read(GOOD, tmp_path, **{variable: "s3cret"}).warnings
+    assert str(warning) == f"{variable}: is not a setting and has no effect{suggestion}"
+
+
+def test_other_variables_of_willcall_and_of_services_are_no_warnings(tmp_path: Path) -> None:
+    variables = {
+        "WILLCALL_BIN": "/usr/bin/willcall",
+        "WILLCALL_SERVICE_HOST": "10.0.0.1",
+        "WILLCALL_SERVICE_PORT_HTTP": "80",
+        "WILLCALL_API_PORT": "tcp://10.0.0.1:80",
+        "WILLCALL_API_PORT_80_TCP": "tcp://10.0.0.1:80",
+        "WILLCALL_API_PORT_80_TCP_ADDR": "10.0.0.1",
+    }
+    assert read(GOOD, tmp_path, **variables).warnings == []
+
+
+def test_the_warnings_accompany_the_errors_that_they_may_explain(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read("[providers.tiqets.default]", tmp_path, WILLCALL_PROVIDERS__TIQETS__DEFAULT__API_KY="k")
+    assert [str(error) for error in caught.value.errors] == ["providers.tiqets.default.api_key: is missing"]
+    assert "API_KEY?" in str(caught.value.warnings[0])
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ('redis_ulr = "x"', "redis_ulr: is not recognized; did you mean redis_url?"),
+        ("[sweeps]\nnotfy = 3", "sweeps.notfy: is not recognized; did you mean notify?"),
+        ('[providers.tiqets.default]\napi_key = "k"\nrates = {}', "rates: is not recognized; did you mean rate?"),
+        (
+            '[providers.tiqets.default]\napi_key = "k"\nrate = {limt = 3}',
+            "rate.limt: is not recognized; did you mean li",
+        ),
+        ("zzz = 1", "zzz: is not recognized"),
+    ],
+)
+def test_a_similar_name_is_suggested_for_an_unknown_key(text: str, error: str, tmp_path: Path) -> None:
+    (found,) = errors_of(text, tmp_path)
+    assert error in found
 
 
 def test_an_operator_key_that_could_be_guessed_is_an_error(tmp_path: Path) -> None:
@@ -174,7 +270,7 @@ def test_every_error_is_reported_at_once_and_without_secrets(tmp_path: Path) -> 
     [providers.paylogic.default]
     username = "only"
     """
-    errors = errors_of(text, tmp_path, WILLCALL_REDISURL="x", WILLCALL_API__KEYS="[oops")
+    errors = errors_of(text, tmp_path, WILLCALL_API__KEYS="[oops")
     for field in (
         "redis_url",
         "colour",
@@ -186,7 +282,6 @@ def test_every_error_is_reported_at_once_and_without_secrets(tmp_path: Path) -> 
         "providers.tiqets.default.rate.limit",
         "providers.tiqets.default.polling.interval",
         "providers.paylogic.default",
-        "WILLCALL_REDISURL",
         "WILLCALL_API__KEYS",
     ):
         assert any(line.startswith(field) for line in errors), (field, errors)
@@ -322,8 +417,6 @@ def test_an_account_from_the_environment_is_checked_too(tmp_path: Path) -> None:
 def test_accounts_that_differ_only_in_case_are_an_error(tmp_path: Path) -> None:
     text = '[providers.tiqets.EU]\napi_key = "k"\n[providers.tiqets.eu]\napi_key = "k"'
     (error,) = errors_of(text, tmp_path)
-    assert error.startswith("providers.tiqets.eu: differs from EU only in case")
-    (error,) = errors_of('[providers.tiqets.EU]\napi_key = "k"', tmp_path, WILLCALL_PROVIDERS__TIQETS__EU__API_KEY="k")
     assert error.startswith("providers.tiqets.eu: differs from EU only in case")
 
 

@@ -119,9 +119,20 @@ def test_a_secret_that_is_given_twice_is_an_error(tmp_path: Path) -> None:
     assert error == "providers.tiqets.default.api_key: is given twice: itself and as api_key_file"
 
 
+def test_a_variable_replaces_the_other_form_of_the_secret_in_the_file(tmp_path: Path) -> None:
+    variable = "WILLCALL_PROVIDERS__TIQETS__DEFAULT__API_KEY"
+    path = str(write(tmp_path / "tiqets", SECRET))
+    config = read(f'{TIQETS}api_key = "k"', tmp_path, **{f"{variable}_FILE": path})
+    assert config.account("tiqets", "default").credentials.model_dump()["api_key"].get_secret_value() == SECRET
+    config = read(f'{TIQETS}api_key_file = "/absent"', tmp_path, **{variable: SECRET})
+    assert config.account("tiqets", "default").credentials.model_dump()["api_key"].get_secret_value() == SECRET
+    (error,) = errors_of("", tmp_path, **{variable: SECRET, f"{variable}_FILE": path})
+    assert error.endswith("is given twice: itself and as api_key_file")
+
+
 def test_other_settings_have_no_file(tmp_path: Path) -> None:
     (error,) = errors_of(f'{TIQETS}api_key = "k"\nbase_url_file = "/x"', tmp_path)
-    assert error == "providers.tiqets.default.base_url_file: is not recognized"
+    assert error == "providers.tiqets.default.base_url_file: is not recognized; did you mean base_url?"
 
 
 @pytest.mark.parametrize("provider", sorted(ADAPTERS))

@@ -219,3 +219,13 @@ def test_a_secret_within_another_one_is_redacted_completely() -> None:
 
 def test_short_secrets_are_not_searched_for() -> None:
     assert Redactor(["dev", ""])(None, "info", "a device") == "a device"
+
+
+def test_a_process_logs_the_variables_without_effect_once(capsys: pytest.CaptureFixture[str]) -> None:
+    config = load({"WILLCALL_COLOUR": SECRET})
+    with own_logging():
+        configure_logging(config, logging.WARNING)
+        assert not capsys.readouterr().err
+        configure_logging(config)
+    line = json.loads(capsys.readouterr().err)
+    assert (line["level"], line["warnings"]) == ("warning", ["WILLCALL_COLOUR: is not a setting and has no effect"])

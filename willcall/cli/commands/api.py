@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from willcall.cli.bootstrap import note_missing_accounts, open_config
+from willcall.cli.bootstrap import note_missing_accounts, read_config
 from willcall.cli.network import LOOPBACK, explain_listen_errors
 from willcall.cli.parameters import PortOption
 from workers.processes.api import run_api
@@ -16,7 +16,7 @@ def api(
     port: PortOption = 8080,
 ) -> None:
     """Run the HTTP API."""
-    config = open_config()
+    config = read_config()
     note_missing_accounts(config.accounts)
     with explain_listen_errors(host, port):
         run_api(config, host, port)

@@ -1,9 +1,9 @@
 """`willcall beat`."""
 
-from willcall.cli.bootstrap import open_config
+from willcall.cli.bootstrap import read_config
 from workers.processes.beat import run_beat
 
 
 def beat() -> None:
     """Run beat, which starts the sweeps."""
-    run_beat(open_config())
+    run_beat(read_config())

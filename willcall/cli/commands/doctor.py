@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from willcall.cli.bootstrap import open_config
+from willcall.cli.bootstrap import read_config
 from willcall.cli.doctor.checks.configuration import config_errors
 from willcall.cli.doctor.checks.processes import check_own_process
 from willcall.cli.doctor.context import CheckContext
@@ -40,7 +40,7 @@ def doctor(
     if own and only:
         raise typer.BadParameter("cannot be combined with --only", param_hint="--self")
     try:
-        config = open_config()
+        config = read_config()
     except ConfigError as problem:
         results, code = [CheckResult("config", config_errors(problem))], USAGE
     else:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from willcall.cli.bootstrap import open_config
+from willcall.cli.bootstrap import read_config
 from willcall.cli.network import LOOPBACK, explain_listen_errors
 from willcall.cli.parameters import PortOption
 from workers.processes.flower import run_flower
@@ -18,6 +18,6 @@ def flower(
     port: PortOption = 5555,
 ) -> None:
     """Run Flower, the dashboard of tasks and workers. Set FLOWER_BASIC_AUTH=name:password to require a login."""
-    config = open_config()
+    config = read_config()
     with explain_listen_errors(address, port):
         run_flower(config, address, port)

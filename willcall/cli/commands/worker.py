@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from tasks.queues import queue_names
-from willcall.cli.bootstrap import note_missing_accounts, open_config
+from willcall.cli.bootstrap import note_missing_accounts, read_config
 from workers.app import CONCURRENCY
 from workers.processes.worker import run_worker
 
@@ -20,7 +20,7 @@ def worker(
     ] = None,
 ) -> None:
     """Run a worker, which polls providers and sends callbacks."""
-    config = open_config()
+    config = read_config()
     note_missing_accounts(config.accounts)
     chosen = queues.split(",") if queues else None
     known = queue_names(config)

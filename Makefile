@@ -25,10 +25,10 @@ help: ## list the targets
 
 install: $(STAMP) ## set up .venv with the willcall command in it
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml client/pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Willcall needs Python >= 3.11"; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,check]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,check]' -e ./client
 	@touch $@
 
 demo: install ## fulfil orders from five simulated providers, end to end
@@ -91,7 +91,7 @@ up: install ## everything on this machine, for development
 	$(BIN)/willcall up
 
 constraints: ## pin what is installed now, for reproducible installs
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,check,docs]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,check,docs]' -e ./client
 	$(BIN)/python -m pip freeze --exclude-editable --exclude pip --exclude setuptools | sed "1i \# Pins for reproducible installs; \`make constraints\` writes them anew." > constraints.txt
 
 clean: ## remove what the targets made

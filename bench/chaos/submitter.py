@@ -11,12 +11,11 @@ from redis.exceptions import RedisError
 
 from bench.chaos.history import SubmittedOrder
 from tasks.queues import SUBMIT
-from willcall.client import Client
-from willcall.client.errors import UnavailableError
 from willcall.devtools.callback_receiver import CallbackReceiver, ScriptedResponse
 from willcall.devtools.local_deployment import LocalDeployment
 from willcall.simulator.script import OrderScript
 from willcall.usecases.submit import submit
+from willcall_client import Client, UnavailableError
 
 #: Number of waves.
 WAVES = 8

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from willcall.client import Client
+from willcall_client import Client
 
 url, key = sys.argv[1:]
 cursor_file = Path("cursor.txt")  # a backend stores it in its database

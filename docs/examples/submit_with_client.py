@@ -6,7 +6,7 @@ python submit_with_client.py http://127.0.0.1:8080 KEY
 import sys
 import time
 
-from willcall.client import Client, ConflictError, RejectedError
+from willcall_client import Client, ConflictError, RejectedError
 
 url, key = sys.argv[1:]
 with Client(url, key) as willcall:

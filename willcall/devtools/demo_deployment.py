@@ -1,12 +1,13 @@
 """The demo's orders on a local deployment: for `willcall demo`, browser tests and pictures of the documentation."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
-from willcall.client import Client
 from willcall.devtools.callback_receiver import CallbackReceiver, ReceivedCallback
 from willcall.devtools.local_deployment import LocalDeployment
 from willcall.orders.model import Attempt, Order
@@ -75,12 +76,15 @@ def submit_orders(
     deployment.providers.add_orders(orders)
     expected: dict[str, str] = {f"demo-{number:03}": order.expected for number, order in enumerate(orders, 1)}
     keys = [key.get_secret_value() for key in deployment.context.settings.api.keys]
-    with Client(deployment.api_url, *keys[:1]) as client:
-        rejected = [
-            result.error for result in client.submit_many(_submissions(backend, expected, orders)) if result.error
-        ]
+    headers = {"Content-Type": "application/json"}
+    if keys:
+        headers["Authorization"] = f"Bearer {keys[0]}"
+    body = json.dumps({"orders": list(_submissions(backend, expected, orders))}).encode()
+    call = Request(f"{deployment.api_url}/v1/orders:batch", body, headers)  # noqa: S310 - our own
+    with urlopen(call, timeout=60) as response:  # noqa: S310 - our own
+        rejected = [each["error"] for each in json.load(response)["results"] if "error" in each]
     if rejected:
-        raise RuntimeError(f"the API rejected {len(rejected)} orders of the demo: {rejected[0].detail}")
+        raise RuntimeError(f"the API rejected {len(rejected)} orders of the demo: {rejected[0]['detail']}")
     return expected
 
 

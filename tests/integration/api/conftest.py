@@ -14,7 +14,6 @@ import requests
 
 from tests.forked import Forked
 from tests.waiting import wait_until
-from willcall.client import Client
 from willcall.devtools.embedded_redis import EmbeddedRedis, free_port
 from willcall.stores.registry import Stores
 
@@ -135,10 +134,3 @@ def api(server: Running, redis: "Redis") -> Running:  # noqa: ARG001 - empties i
 def stores(redis_server: EmbeddedRedis) -> Stores:
     """What is behind the API."""
     return Stores.connect(redis_server.url)
-
-
-@pytest.fixture
-def client(api: Running) -> Iterator[Client]:
-    """Our own client of it."""
-    with Client(api.url, KEY, patience=0) as client:
-        yield client

@@ -1,0 +1,206 @@
+"""What each call of the API sends, and how its response is read. No I/O: both clients send these."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, TypedDict, TypeVar
+from urllib.parse import quote
+from uuid import uuid4
+
+from willcall_client.decoding import Model, parse_json
+from willcall_client.errors import DecodeError
+from willcall_client.models import (
+    Account,
+    AccountPage,
+    AttemptPage,
+    BatchResults,
+    EventPage,
+    Order,
+    OrderPage,
+    Readiness,
+    ResumeResult,
+)
+
+T = TypeVar("T")
+M = TypeVar("M", bound=Model)
+
+#: Limits of a batch: orders, and bytes, which the API accepts 16 MiB of.
+BATCH_ORDERS = 1_000
+BATCH_BYTES = 15 * 1024 * 1024
+#: Orders of a page.
+PAGE = 200
+#: Largest JSON that is read. A page of orders holds everything that providers said about their tickets.
+MAX_JSON_BYTES = 256 * 1024 * 1024
+MAX_DOCUMENT_BYTES = 256 * 1024 * 1024
+
+
+class OrderOptions(TypedDict, total=False):
+    """What may be given when an order is submitted; `None` is the same as leaving it out.
+
+    A newer Willcall may take more: pass them in the same way.
+    """
+
+    id: str | None
+    """Your own key. It makes submitting idempotent: the same order with the same id is accepted once."""
+    account: str | None
+    quantity: int | None
+    """How many tickets you bought."""
+    not_before: datetime | str | None
+    """Polling starts then."""
+    bought_at: datetime | str | None
+    """Older tickets in a user's list belong to other orders. Default: a day before submission."""
+    delivery: str | None
+    """`instant` (default), or `delayed` if issuing is known to take long."""
+    callback_url: str | None
+    language: str | None
+    metadata: Mapping[str, str] | None
+    """Your own texts, returned with the order."""
+
+
+class _Purchase(TypedDict):
+    provider: str
+    reference: str
+
+
+class OrderToSubmit(_Purchase, OrderOptions, total=False):
+    """An order as `submit_many` takes it: `provider`, `reference` and any of the `OrderOptions`."""
+
+
+@dataclass(frozen=True)
+class Call(Generic[T]):
+    """A request, and the function that reads its response. Every call may be repeated."""
+
+    method: str
+    path: str
+    read: Callable[[bytes], T]
+    params: Mapping[str, str | int] = field(default_factory=dict)
+    content: bytes | None = None
+    max_bytes: int = MAX_JSON_BYTES
+    #: Statuses with a result, besides those below 300.
+    results: frozenset[int] = frozenset()
+    #: Whether the response is a file, which may take long to arrive.
+    is_file: bool = False
+
+    def result(self, content: bytes) -> T:
+        """Read the response. Raises DecodeError."""
+        try:
+            return self.read(content)
+        except DecodeError as error:
+            raise DecodeError(f"unexpected response to {self.method} {self.path}: {error}") from None
+
+
+def submit(provider: str, reference: str, options: Mapping[str, Any]) -> Call[Order]:
+    content = _submission({"provider": provider, "reference": reference, **options})
+    return Call("POST", "/v1/orders", _model(Order), content=content)
+
+
+def submit_batches(orders: Iterable[Mapping[str, Any]]) -> Iterator[Call[BatchResults]]:
+    """Yield calls that submit the orders, as many in each as the API accepts."""
+    batch: list[bytes] = []
+    size = 0
+    for order in map(_submission, orders):
+        if batch and (len(batch) == BATCH_ORDERS or size + len(order) > BATCH_BYTES):
+            yield _batch(batch)
+            batch, size = [], 0
+        batch.append(order)
+        size += len(order) + 1
+    if batch:
+        yield _batch(batch)
+
+
+def order(order_id: str) -> Call[Order]:
+    return Call("GET", _order_path(order_id), _model(Order))
+
+
+def orders(
+    *, status: str | None, provider: str | None, attention: str | bool | None, cursor: str | None = None
+) -> Call[OrderPage]:
+    wanted = {"status": status, "provider": provider, "attention": attention, "cursor": cursor}
+    texts = {name: "true" if value is True else value for name, value in wanted.items() if value}
+    return Call("GET", "/v1/orders", _model(OrderPage), params={**texts, "limit": PAGE})
+
+
+def attempts(order_id: str) -> Call[AttemptPage]:
+    return Call("GET", _order_path(order_id, "attempts"), _model(AttemptPage))
+
+
+def poll(order_id: str, *, now: bool) -> Call[Order]:
+    return Call("POST", _order_path(order_id, "poll"), _model(Order), content=_json({"now": True} if now else {}))
+
+
+def cancel(order_id: str) -> Call[Order]:
+    return Call("POST", _order_path(order_id, "cancel"), _model(Order))
+
+
+def redeliver(order_id: str) -> Call[Order]:
+    return Call("POST", _order_path(order_id, "redeliver"), _model(Order))
+
+
+def document(order_id: str, document_id: str) -> Call[bytes]:
+    path = _order_path(order_id, "documents", document_id)
+    return Call("GET", path, bytes, max_bytes=MAX_DOCUMENT_BYTES, is_file=True)
+
+
+def events(after: str | None, limit: int) -> Call[EventPage]:
+    params: dict[str, str | int] = {"limit": limit} | ({"after": after} if after else {})
+    return Call("GET", "/v1/events", _model(EventPage), params=params)
+
+
+def accounts() -> Call[AccountPage]:
+    return Call("GET", "/v1/accounts", _model(AccountPage))
+
+
+def pause(provider: str, account: str, seconds: float | None) -> Call[Account]:
+    content = _json({} if seconds is None else {"seconds": seconds})
+    return Call("POST", _path("v1", "accounts", provider, account, "pause"), _model(Account), content=content)
+
+
+def resume(provider: str, account: str, *, now: bool) -> Call[ResumeResult]:
+    path = _path("v1", "accounts", provider, account, "resume")
+    return Call("POST", path, _model(ResumeResult), content=_json({"now": True} if now else {}))
+
+
+def readiness() -> Call[Readiness]:
+    return Call("GET", "/readyz", _model(Readiness), results=frozenset({503}))
+
+
+def _model(kind: type[M]) -> Callable[[bytes], M]:
+    return lambda content: kind.from_json(parse_json(content))
+
+
+def _submission(order: Mapping[str, Any]) -> bytes:
+    """Return an order as it is sent: with an id, so that the call may be repeated."""
+    body = {name: value for name, value in order.items() if value is not None}
+    return _json({"id": f"ord_{uuid4().hex}", **body})
+
+
+def _batch(orders: list[bytes]) -> Call[BatchResults]:
+    content = b'{"orders":[' + b",".join(orders) + b"]}"
+    return Call("POST", "/v1/orders:batch", _model(BatchResults), content=content)
+
+
+def _json(document: Mapping[str, Any]) -> bytes:
+    return json.dumps(document, default=_plain, allow_nan=False).encode()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"cannot be sent as JSON: {type(value).__name__}")
+
+
+def _order_path(order_id: str, *more: str) -> str:
+    return _path("v1", "orders", order_id, *more)
+
+
+def _path(*parts: str) -> str:
+    """Join the parts of a path. Each stays one part, whatever it contains."""
+    if not all(parts):
+        raise ValueError("the id of an order or document, and the name of an account, must not be empty")
+    # A part of dots alone would be removed from the path, or remove the part before it.
+    return "".join("/" + (quote(part, safe=":") if part.strip(".") else part.replace(".", "%2E")) for part in parts)

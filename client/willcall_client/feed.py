@@ -1,0 +1,109 @@
+"""The event feed, read once or followed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from willcall_client import calls
+from willcall_client.api_errors import UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+    from willcall_client.calls import Call
+    from willcall_client.models import Event, EventPage
+
+log = logging.getLogger("willcall_client")
+
+
+class _Position:
+    """Where in the feed a reader is.
+
+    `cursor` is the position after the last page whose events were all consumed. Store it after you have processed the
+    events, and you miss none; after a crash, some may come again with the same `id`.
+    """
+
+    def __init__(self, cursor: str | None, page: int) -> None:
+        self.cursor = cursor
+        self._page = page
+        self._unavailable = False
+
+    def _next_page(self) -> Call[EventPage]:
+        return calls.events(self.cursor, self._page)
+
+    def _advance(self, page: EventPage) -> bool:
+        """Return whether there may be more events by now."""
+        self.cursor = page.next_cursor
+        self._note_available()
+        return len(page.items) >= self._page
+
+    def _wait_after(self, failure: UnavailableError, interval: float) -> float:
+        if not self._unavailable:
+            log.warning("the event feed is unavailable: %s", failure)
+        self._unavailable = True
+        return max(interval, failure.retry_after or 0.0)
+
+    def _note_available(self) -> None:
+        if self._unavailable:
+            log.warning("the event feed is available again")
+        self._unavailable = False
+
+
+class Feed(_Position):
+    """Events up to now: iterate again later for newer ones, or `follow` them."""
+
+    def __init__(self, run: Callable[[Call[EventPage]], EventPage], cursor: str | None, page: int) -> None:
+        super().__init__(cursor, page)
+        self._run = run
+
+    def __iter__(self) -> Iterator[Event]:
+        """Yield all events after the cursor, in order. Raises ApiError."""
+        more = True
+        while more:
+            page = self._run(self._next_page())
+            yield from page.items
+            more = self._advance(page)
+
+    def follow(self, interval: float = 1.0) -> Iterator[Event]:
+        """Yield events as they happen, without end: ask every `interval` seconds, also while Willcall is unavailable.
+
+        Raises ApiError for anything but an outage.
+        """
+        while True:
+            wait = interval
+            try:
+                yield from self
+            except UnavailableError as failure:
+                wait = self._wait_after(failure, interval)
+            time.sleep(wait)
+
+
+class AsyncFeed(_Position):
+    """Events up to now: iterate again later for newer ones, or `follow` them."""
+
+    def __init__(self, run: Callable[[Call[EventPage]], Awaitable[EventPage]], cursor: str | None, page: int) -> None:
+        super().__init__(cursor, page)
+        self._run = run
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        """Yield all events after the cursor, in order. Raises ApiError."""
+        more = True
+        while more:
+            page = await self._run(self._next_page())
+            for event in page.items:
+                yield event
+            more = self._advance(page)
+
+    async def follow(self, interval: float = 1.0) -> AsyncIterator[Event]:
+        """Yield events as they happen, without end, as `Feed.follow` does."""
+        while True:
+            wait = interval
+            try:
+                async for event in self:
+                    yield event
+            except UnavailableError as failure:
+                wait = self._wait_after(failure, interval)
+            await asyncio.sleep(wait)

@@ -1,0 +1,298 @@
+"""The JSON shapes of Willcall's API and webhooks.
+
+Words such as an order's `status` are plain strings, for a newer server may know more of them. Times are aware
+datetimes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from willcall_client.decoding import Model
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+#: Statuses that end an order. Two changes may still follow: `fulfilled` to `cancelled`, and `expired` to another end.
+FINAL_STATUSES = frozenset({"fulfilled", "failed", "cancelled", "expired"})
+
+_EXTENSIONS = {
+    "application/pdf": ".pdf",
+    "application/vnd.apple.pkpass": ".pkpass",
+    "application/vnd.apple.pkpasses": ".pkpasses",
+    "application/zip": ".zip",
+    "image/gif": ".gif",
+    "image/jpeg": ".jpg",
+    "image/png": ".png",
+    "image/webp": ".webp",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldProblem(Model):
+    """What is wrong with one field."""
+
+    field: str
+    """The dotted path of the field."""
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem(Model):
+    """An error, after RFC 9457."""
+
+    type: str
+    """`urn:willcall:problem:<type>`"""
+    title: str
+    status: int
+    detail: str
+    request_id: str | None = None
+    """The id of the request in Willcall's logs."""
+    errors: tuple[FieldProblem, ...] | None = None
+    """All fields that are wrong."""
+
+    @classmethod
+    def from_response(cls, document: Any, status: int) -> "Self":
+        """Read any error response; one of a proxy may be no problem document at all."""
+        found = document if isinstance(document, dict) else {}
+        listed = found.get("errors")
+        request_id = found.get("request_id")
+        return cls(
+            type=str(found.get("type", "about:blank")),
+            title=str(found.get("title", "")),
+            status=status,
+            detail=str(found.get("detail") or found.get("title") or f"HTTP {status}"),
+            request_id=request_id if isinstance(request_id, str) else None,
+            errors=tuple(
+                FieldProblem(field=str(each.get("field", "")), message=str(each.get("message", "")), raw=each)
+                for each in (listed if isinstance(listed, list) else [])
+                if isinstance(each, dict)
+            ),
+            raw=found,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ticket(Model):
+    """What the customer needs to get in."""
+
+    kind: str
+    """`pdf`, `barcode`, `link`, `wallet`, `page`, `shipment`, `image`, `archive`"""
+    document: str | None
+    """The id of the stored file; None until the file is stored."""
+    url: str | None = field(repr=False)
+    code: str | None = field(repr=False)
+    code_format: str | None
+    section: str | None
+    row: str | None
+    seat: str | None
+    valid_from: str | None
+    valid_until: str | None
+    status: str = "valid"
+    """`valid`, `used`, or `void`: cancelled, or replaced by another ticket. It does not grant entry."""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """
+    What the provider sends beyond these fields. `document_warning` names what is damaged about the file,
+    `document_error` why Willcall stopped fetching it.
+    """
+    content_type: str | None = None
+    """The media type of `document`, detected from its content; None without a document."""
+
+    @property
+    def file_name(self) -> str | None:
+        """A file name for the document, or `None` without one."""
+        return self.document and self.document + _EXTENSIONS.get(self.content_type or "application/pdf", "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order(Model):
+    """One purchase whose tickets are awaited."""
+
+    id: str
+    provider: str
+    account: str
+    reference: str = field(repr=False)
+    status: str
+    """`pending`, `partial`, or one of `FINAL_STATUSES`"""
+    attention: str | None
+    """Why an operator should look at the order."""
+    reason: str | None
+    provider_status: str | None
+    """The status in the provider's own words."""
+    quantity: int | None
+    attempts: int
+    submitted_at: datetime
+    not_before: datetime | None
+    next_poll_at: datetime | None
+    deadline_at: datetime
+    finished_at: datetime | None
+    tickets: tuple[Ticket, ...]
+    callback_url: str | None = field(repr=False)
+    metadata: Mapping[str, str]
+
+    @property
+    def final(self) -> bool:
+        """Whether the order has ended and is no longer polled."""
+        return self.status in FINAL_STATUSES
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderPage(Model):
+    """Orders, newest first."""
+
+    items: tuple[Order, ...]
+    next_cursor: str | None
+    """The cursor of the next page; None on the last page."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt(Model):
+    """One status request for an order."""
+
+    at: datetime
+    outcome: str
+    http_status: int | None
+    countdown: float | None
+    """Seconds until the next attempt; None if there is none."""
+    why: str
+    """Why the countdown is as long as it is."""
+    late: float = 0.0
+    """Seconds between the time the attempt was due and the time it began."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttemptPage(Model):
+    """The latest 100 attempts, oldest first."""
+
+    items: tuple[Attempt, ...]
+    next_cursor: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event(Model):
+    """One change of an order's status."""
+
+    id: str
+    """The same in every delivery of the event."""
+    type: str
+    """`order.<status>`"""
+    order_id: str
+    occurred_at: datetime
+    data: Order
+    """The order as it was after the change."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventPage(Model):
+    """Events in the order in which they happened."""
+
+    items: tuple[Event, ...]
+    next_cursor: str
+    """Where the next page begins. It is set even if there are no further events yet."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchResult(Model):
+    """The result of submitting one order: `order` if it was accepted, otherwise `error`."""
+
+    id: str | None
+    status_code: int
+    """201: new; 200: submitted before with the same content; 409 or 422: rejected, see `error`."""
+    order: Order | None = None
+    error: Problem | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchResults(Model):
+    """One result for each order, in the order in which they were sent."""
+
+    results: tuple[BatchResult, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rate(Model):
+    """`limit` requests per `period` seconds, up to `burst` at once."""
+
+    limit: float
+    period: float
+    burst: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backlog(Model):
+    """Open orders: scheduled for later, due now, or held until the account continues."""
+
+    waiting: int
+    due: int
+    held: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnderlyingHealth(Model):
+    """The health that an account has underneath a pause."""
+
+    health: str
+    why: str | None
+    since: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account(Model):
+    """One set of credentials at a provider."""
+
+    account: str
+    """`<provider>/<account>`"""
+    health: str
+    """`ok`, `throttled`, `paused`, `unauthorized`, `down`"""
+    why: str | None
+    """The provider's HTTP status, or why there was no response."""
+    since: datetime | None
+    until: datetime | None
+    """When a pause or throttle ends; None if it does not end by itself."""
+    underlying: UnderlyingHealth | None
+    """What else is wrong with a paused account; None if nothing is."""
+    probe_at: datetime | None
+    tokens: int
+    """Requests that could be sent right now."""
+    rate: Rate
+    throttles: int
+    """429 responses in a row."""
+    backlog: Backlog
+    orders: Mapping[str, int]
+    """Number of orders by status."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountPage(Model):
+    """All configured accounts."""
+
+    items: tuple[Account, ...]
+    next_cursor: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResumeResult(Model):
+    """Whether requests to the account continue."""
+
+    resumed: bool
+    """False while the provider's `Retry-After` lasts."""
+    until: datetime | None
+    """When the provider's `Retry-After` ends; None without one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceStatus(Model):
+    """Whether a service that Willcall requires responds."""
+
+    ok: bool
+    detail: str | None = None
+    """What is wrong with it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Readiness(Model):
+    """Whether the API can accept orders."""
+
+    ready: bool = False
+    parts: Mapping[str, ServiceStatus]

@@ -130,6 +130,8 @@ class Order(Model):
     tickets: tuple[Ticket, ...]
     callback_url: str | None = field(repr=False)
     metadata: Mapping[str, str]
+    client: str | None = None
+    """The backend that the order belongs to, one of the server's `api.clients`; None if it belongs to none."""
 
     @property
     def final(self) -> bool:

@@ -430,7 +430,7 @@ def long_order(demo: LocalDeployment) -> Order:
         status=Status.PARTIAL,
     )
     attempt = Attempt(order.submitted_at, "malformed", 200, 5.0, word)
-    event = NewEvent("evt_long", "order.partial", {})
+    event = NewEvent("evt_long", "order.partial", {}, "backend.example")
     commit = Commit(order, after, tickets=True, attempt=attempt, event=event)
     assert demo.context.stores.commits.write(commit) is not None
     return after

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from willcall.config.accounts import account_schema, find_account, read_accounts
+from willcall.config.clients import unused_patterns
 from willcall.config.environment import FILE_VARIABLE, overlay
 from willcall.config.schema import ANY_NAME, Schema, table_errors, table_schema
 from willcall.config.settings import Settings
@@ -33,7 +34,7 @@ class ConfigError(WillcallError):
 class Config:
     """The whole configuration. `accounts` are by their key, `<provider>/<account>`.
 
-    `warnings` name environment variables that have no effect.
+    `warnings` name what has no effect: environment variables, and patterns that match no account.
     """
 
     settings: Settings
@@ -67,7 +68,7 @@ def load(environment: Mapping[str, str] | None = None, folder: Path | None = Non
     errors += account_errors
     if errors:
         raise ConfigError(errors, warnings)
-    return Config(settings, accounts, warnings)
+    return Config(settings, accounts, [*warnings, *unused_patterns(settings.api.clients, accounts)])
 
 
 def _schema() -> Mapping[str, Schema]:

@@ -3,8 +3,9 @@
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, SecretStr
 
+from willcall.config.clients import CallbackUrl, Clients
 from willcall.http.address_guard import parse_allowed
 from willcall.setting_types.secrets import HeaderSecret, Key, SigningSecret, ZeroOrMore
 from willcall.setting_types.table import ConfigTable
@@ -24,6 +25,7 @@ class ApiSettings(ConfigTable):
 
     keys: ZeroOrMore[HeaderSecret] = ()
     operator_keys: ZeroOrMore[Key] = ()
+    clients: Clients = Field(default_factory=dict)
     max_webhook_bytes: int = Field(default=40 * 1024 * 1024, gt=0)
 
 
@@ -35,12 +37,14 @@ def _ops_url(value: str) -> str:
 
 
 class NotifySettings(ConfigTable):
-    """How backends and operators are notified. Without a secret callbacks are unsigned.
+    """How backends and operators are notified. Without a secret callbacks are unsigned; of several, all sign.
 
-    `ops_url` receives the operators' alerts. A throttled account is reported after `throttled_after` seconds.
+    `callback_url` receives the events of orders without one of their own. `ops_url` receives the operators' alerts. A
+    throttled account is reported after `throttled_after` seconds.
     """
 
-    secret: SigningSecret | None = None
+    secret: ZeroOrMore[SigningSecret] = ()
+    callback_url: CallbackUrl = Field(default=None, repr=False)
     ops_url: Annotated[str, AfterValidator(_ops_url)] | None = Field(default=None, repr=False)
     throttled_after: Positive = 300.0
 
@@ -130,3 +134,22 @@ class Settings(ConfigTable):
     retention: RetentionSettings = RetentionSettings()
     sweeps: SweepSettings = SweepSettings()
     metrics: MetricsSettings = MetricsSettings()
+
+    def knows(self, client: str | None) -> bool:
+        """Return whether the owner of an order is configured; an order without a client has always one."""
+        return client is None or client in self.api.clients
+
+    def callback_url(self, client: str | None, own: str | None) -> str | None:
+        """Return where events of an order are sent: to its own address, its client's, or the general one.
+
+        It is empty if the client is not configured: only its configuration would tell.
+        """
+        if own or client is None:
+            return own or self.notify.callback_url
+        known = self.api.clients.get(client)
+        return known.callback_url or self.notify.callback_url if known else ""
+
+    def signing_secrets(self, client: str | None) -> tuple[SecretStr, ...]:
+        """Return the secrets that sign events of an order. Raises KeyError if its client is not configured."""
+        own = self.api.clients[client].secret if client is not None else ()
+        return own or self.notify.secret

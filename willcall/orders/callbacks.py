@@ -36,13 +36,14 @@ class PostResult:
 
     `status` is `None` without an HTTP response, and `why` says what happened instead. Both may be shown, so `why`
     quotes neither URL nor body. `retry_after` is in seconds. `refused`: the URL is not allowed, so nothing was sent
-    and no later attempt would be.
+    and no later attempt would be. `host`: that of the URL, if there was one.
     """
 
     status: int | None
     why: str = ""
     retry_after: float | None = None
     refused: bool = False
+    host: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

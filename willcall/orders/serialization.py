@@ -43,6 +43,7 @@ def order_schema(order: Order) -> schemas.Order:
         tickets=tuple(map(_ticket, order.tickets)),
         callback_url=order.callback_url,
         metadata=order.metadata,
+        client=order.client,
     )
 
 

@@ -76,7 +76,8 @@ def _plausible(value: datetime) -> datetime:
     return value
 
 
-def _web_url(value: str) -> str:
+def check_web_url(value: str) -> str:
+    """Return a URL that callbacks may be sent to. Raises ValueError."""
     parts = urlsplit(value)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("must be an http(s) URL")
@@ -116,7 +117,8 @@ class SubmitOrder(BaseModel):
 
     `reference` is the provider's own name for the order. `id` is the caller's own key and makes submitting idempotent.
     The order is not polled before `not_before`. `delivery` is `delayed` for products that are known to take long. In a
-    user's list, tickets older than `bought_at` do not belong to this order.
+    user's list, tickets older than `bought_at` do not belong to this order. `client` is the backend that the order
+    belongs to; over HTTP the key decides it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -133,11 +135,12 @@ class SubmitOrder(BaseModel):
     not_before: Annotated[AwareDatetime, BeforeValidator(_iso_8601), AfterValidator(_plausible)] | None = None
     bought_at: Annotated[AwareDatetime, BeforeValidator(_iso_8601), AfterValidator(_plausible)] | None = None
     delivery: DeliverySpeed = DeliverySpeed.INSTANT
-    callback_url: Annotated[str, _URL, StringConstraints(max_length=2_048), AfterValidator(_web_url)] | None = None
+    callback_url: Annotated[str, _URL, StringConstraints(max_length=2_048), AfterValidator(check_web_url)] | None = None
     language: Annotated[str, StringConstraints(pattern=_LANGUAGE_PATTERN)] | None = None
     metadata: Annotated[dict[str, str], BeforeValidator(_limit_entries), AfterValidator(_limit_size)] = Field(
         default_factory=dict
     )
+    client: Name | None = None
 
     def order(self) -> Order:
         """Return the order to store. The store sets its times by the server's clock."""
@@ -156,6 +159,7 @@ class SubmitOrder(BaseModel):
             bought_at=None if self.bought_at is None else self.bought_at.timestamp(),
             callback_url=self.callback_url,
             metadata=self.metadata,
+            client=self.client,
         )
 
 

@@ -83,6 +83,8 @@ class Order(Schema):
     tickets: tuple[Ticket, ...]
     callback_url: str | None = field(repr=False)
     metadata: Mapping[str, str]
+    client: str | None = None
+    """The client of `api.clients` that the order belongs to; null if it belongs to none."""
 
     @property
     def final(self) -> bool:

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from willcall.orders.errors import WillcallError
 from willcall.orders.model import Attempt, Order
-from willcall.orders.urls import callback_host
 from willcall.stores import keys
 from willcall.stores.bookings import lanes
 from willcall.stores.codec import (
@@ -31,11 +30,15 @@ _OWNED_BY_ANOTHER = -2
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """A change of an order's status for the event feed and the callback. `data` is the order's JSON."""
+    """A change of an order's status for the event feed and the callback. `data` is the order's JSON.
+
+    `host`: of the address that it is sent to, `None` if there is none, empty if it is not known yet.
+    """
 
     id: str
     type: str
     data: dict[str, Any]
+    host: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +167,7 @@ class CommitStore:
                 "tickets": tickets_text(after) if commit.tickets else None,
                 "late_check": optional_milliseconds(commit.late_check_at),
                 "fetch_in": optional_milliseconds(commit.fetch_in),
-                "event": _event_arguments(commit.event, after) if commit.event else None,
+                "event": _event_arguments(commit.event) if commit.event else None,
                 "counter": keys.counter(account, commit.measures) if commit.measures else None,
                 "minute_kept": keys.MINUTE_KEPT,
                 "hour_kept": keys.HOUR_KEPT,
@@ -179,9 +182,9 @@ class CommitStore:
         return None if due < 0 else CommitResult(due / 1_000, read_reschedules(reschedules))
 
 
-def _event_arguments(event: NewEvent, order: Order) -> dict[str, Any]:
+def _event_arguments(event: NewEvent) -> dict[str, Any]:
     arguments = {"id": event.id, "type": event.type, "data": compact_json(event.data)}
-    return {**arguments, "host": callback_host(order.callback_url)} if order.callback_url else arguments
+    return arguments if event.host is None else {**arguments, "host": event.host}
 
 
 def _client_keys(before: Order, after: Order) -> list[str]:

@@ -88,7 +88,8 @@ class DeliveryVerdict(StrEnum):
 class DeliveryClaim:
     """The answer to a claim. `now` is the server's clock, epoch seconds.
 
-    `WAIT`: send `next_message` in `wait` seconds. `GO`: deliver `event` to `url`, after so many `tries`.
+    `WAIT`: send `next_message` in `wait` seconds. `GO`: deliver `event`, after so many `tries`. For backends, `client`
+    and `url` are what the order says about who is notified, and where.
     """
 
     verdict: DeliveryVerdict
@@ -96,7 +97,8 @@ class DeliveryClaim:
     next_message: DeliveryMessage | None = None
     wait: float = 0.0
     event: StoredEvent | OperatorEvent | None = None
-    url: str = field(default="", repr=False)
+    url: str | None = field(default=None, repr=False)
+    client: str | None = None
     tries: int = 0
 
 
@@ -161,11 +163,13 @@ class DeliveryStore:
             case DeliveryVerdict.GO:
                 flat, spec = rest
                 record = dict(zip(flat[::2], flat[1::2], strict=True))
+                submitted = json.loads(spec) if spec else {}
                 return DeliveryClaim(
                     DeliveryVerdict.GO,
                     now / 1_000,
                     event=_order_event(subject, record) if recipients.orders else _ops_event(subject, record),
-                    url=json.loads(spec)["callback_url"] if spec else "",
+                    url=submitted.get("callback_url"),
+                    client=submitted.get("client"),
                     tries=int(record.get("tries", 0)),
                 )
             case other:
@@ -178,9 +182,12 @@ class DeliveryStore:
         attempt: DeliveryAttempt,
         decision: DeliveryDecision,
         alert: OperatorAlert | None = None,
+        *,
+        host: str | None = None,
     ) -> tuple[DeliveryMessage, float] | None:
         """Record the result of an attempt. `alert` is for operators, if the order newly needs attention.
 
+        `host`: of the address that the attempt went to, if it is another one than that of the message.
         Returns the next message and in how many seconds to send it: for the next attempt, or for a newer event.
         """
         subject, recipients = message.subject, self._recipients
@@ -206,6 +213,7 @@ class DeliveryStore:
                 "attempt": _line(attempt),
                 "most_attempts": MOST_ATTEMPTS,
                 "alert": alert_arguments(alert) if alert else None,
+                "host": host,
             },
         )
         if not rest:
@@ -213,10 +221,10 @@ class DeliveryStore:
         event_id, number, host, due = rest
         return DeliveryMessage(subject, event_id, number, host), max(0.0, (due - now) / 1_000)
 
-    def redeliver(self, order_id: str) -> DeliveryMessage | None:
+    def redeliver(self, order_id: str, host: str) -> DeliveryMessage | None:
         """Start the schedule of the order's latest event again. Returns the message to send, `None` without an event.
 
-        Raises LookupError if the event was delivered and is no longer in the feed.
+        `host`: of the address that it is sent to. Raises LookupError if the event is neither pending nor in the feed.
         """
         verdict, *rest = self._scripts["redeliver"](
             keys=[
@@ -227,7 +235,7 @@ class DeliveryStore:
                 keys.EVENTS,
                 keys.DELIVERIES_PENDING,
             ],
-            args={"id": order_id},
+            args={"id": order_id, "host": host},
         )
         if verdict == "forgotten":
             raise LookupError(order_id)

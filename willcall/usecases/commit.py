@@ -13,7 +13,7 @@ from willcall.stores.events import new_event_id
 from willcall.stores.messages import PollMessage
 from willcall.usecases.alerts import send_alert
 from willcall.usecases.context import Context
-from willcall.usecases.deliveries import send_first_delivery
+from willcall.usecases.deliveries import delivery_host, send_first_delivery
 
 log = structlog.get_logger(__name__)
 
@@ -28,7 +28,12 @@ def write_commit(context: Context, commit: Commit, claim_id: str = "") -> float 
     was written.
     """
     measured = commit_statistics(commit.before, commit.after, commit.attempt if claim_id else None)
-    commit = replace(commit, measures=counter_names(measured), owns=_owned_tickets(context, commit))
+    commit = replace(
+        commit,
+        measures=counter_names(measured),
+        owns=_owned_tickets(context, commit),
+        event=commit.event and replace(commit.event, host=delivery_host(context, commit.after)),
+    )
     committed = context.stores.commits.write(commit, claim_id)
     due = committed.due if committed else None
     if committed:
@@ -40,7 +45,7 @@ def write_commit(context: Context, commit: Commit, claim_id: str = "") -> float 
         send_alert(context, commit.alert)
     if due is not None and commit.event:
         log.info("order", order=commit.after.id, account=commit.after.account_key, status=commit.after.status.value)
-        send_first_delivery(context, commit.after, commit.event.id)
+        send_first_delivery(context, commit.after, commit.event)
     return due
 
 

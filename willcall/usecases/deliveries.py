@@ -2,6 +2,7 @@
 
 from willcall.orders.model import Order
 from willcall.orders.urls import callback_host
+from willcall.stores.commits import NewEvent
 from willcall.stores.deliveries import DeliveryMessage
 from willcall.usecases.context import Context
 
@@ -9,10 +10,19 @@ from willcall.usecases.context import Context
 FIRST = 1
 
 
-def send_first_delivery(context: Context, order: Order, event_id: str) -> None:
-    """Send the first message of an event that was just committed, if the order has a callback URL."""
-    if order.callback_url:
-        send_delivery(context, DeliveryMessage(order.id, event_id, FIRST, callback_host(order.callback_url)))
+def delivery_host(context: Context, order: Order) -> str | None:
+    """Return the host that events of an order are sent to now, `None` if they are sent nowhere.
+
+    It is empty if the order's client, whose configuration would name it, is not configured.
+    """
+    url = context.settings.callback_url(order.client, order.callback_url)
+    return None if url is None else callback_host(url)
+
+
+def send_first_delivery(context: Context, order: Order, event: NewEvent) -> None:
+    """Send the first message of an event that was just committed, if it is sent anywhere."""
+    if event.host is not None:
+        send_delivery(context, DeliveryMessage(order.id, event.id, FIRST, event.host))
 
 
 def send_delivery(context: Context, message: DeliveryMessage, countdown: float = 0.0) -> None:

@@ -1,7 +1,8 @@
 """Deliver an event to a backend or to operators: claim, POST, settle."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from secrets import token_hex
 
@@ -16,13 +17,14 @@ from willcall.orders.callbacks import CallbackStatus, PostResult, decide_deliver
 from willcall.orders.errors import NothingToDeliverError
 from willcall.orders.outcomes import Malformed
 from willcall.orders.retry_after import retry_after_seconds
+from willcall.orders.urls import callback_host
 from willcall.stores.codec import compact_json
 from willcall.stores.deliveries import DeliveryAttempt, DeliveryClaim, DeliveryMessage, DeliveryStore, DeliveryVerdict
 from willcall.stores.events import StoredEvent
 from willcall.stores.operator_events import OperatorAlert, OperatorEvent
 from willcall.usecases.alerts import order_alert, send_alert
 from willcall.usecases.context import Context
-from willcall.usecases.deliveries import send_delivery
+from willcall.usecases.deliveries import delivery_host, send_delivery
 from willcall.usecases.failures import guarded
 from willcall.usecases.orders import get_order
 from willcall.usecases.ports import Operation, Recipient
@@ -44,7 +46,7 @@ def notify_once(context: Context, message: DeliveryMessage) -> tuple[DeliveryMes
 
     def post(claim: DeliveryClaim, event: StoredEvent | OperatorEvent) -> PostResult:
         bind_contextvars(provider=event.data["provider"], account=f"{event.data['provider']}/{event.data['account']}")
-        return _post(context, claim.url, event, claim.now)
+        return _post_to_backend(context, claim, event)
 
     def give_up(posted: PostResult) -> OperatorAlert | None:
         log.warning("undeliverable", order=message.subject, host=message.host, http=posted.status, why=posted.why)
@@ -61,7 +63,7 @@ def alert_once(context: Context, message: DeliveryMessage) -> tuple[DeliveryMess
         url = context.settings.notify.ops_url
         if url is None:
             return PostResult(None, "notify.ops_url is no longer set", refused=True)
-        posted = _post(context, url, event, claim.now, trusted=True)
+        posted = _post(context, url, event, claim.now, context.settings.notify.secret, trusted=True)
         if claim.tries == 0 and not is_accepted(posted.status):
             log.warning("operator alert failed", subject=message.subject, http=posted.status, why=posted.why)
         return posted
@@ -85,13 +87,14 @@ def redeliver(context: Context, order_id: str) -> DeliveryMessage:
     Raises UnknownOrderError, and NothingToDeliverError if there is no event or no callback URL.
     """
     order = get_order(context, order_id)
-    if order.callback_url is None:
-        raise NothingToDeliverError(f"order {order_id} has no callback_url")
+    host = delivery_host(context, order)
+    if host is None:
+        raise NothingToDeliverError(f"order {order_id} has no callback_url, and none is configured")
     try:
-        message = context.stores.deliveries.redeliver(order_id)
+        message = context.stores.deliveries.redeliver(order_id, host)
     except LookupError:
         raise NothingToDeliverError(
-            f"the latest event of order {order_id} was delivered, and is older than events are kept"
+            f"the latest event of order {order_id} is no longer pending, and is older than events are kept"
         ) from None
     if message is None:
         raise NothingToDeliverError(f"the status of order {order_id} has not changed yet, so there is no event")
@@ -123,7 +126,7 @@ def _deliver_once(
     made = DeliveryAttempt(
         claim.now + time.monotonic() - started, event.id, event.type, posted.status, posted.why, decision.wait
     )
-    follows = deliveries.record_delivery(message, claim_id, made, decision, alert)
+    follows = deliveries.record_delivery(message, claim_id, made, decision, alert, host=posted.host)
     if alert:
         send_alert(context, alert)
     return follows
@@ -133,24 +136,46 @@ def _next_message(claim: DeliveryClaim) -> tuple[DeliveryMessage, float] | None:
     return (claim.next_message, claim.wait) if claim.next_message else None
 
 
+def _post_to_backend(context: Context, claim: DeliveryClaim, event: StoredEvent | OperatorEvent) -> PostResult:
+    """Send an event where the order, its client or the configuration says now, signed with the client's secrets.
+
+    An event of a client that is not configured any more waits: nobody else's secret may sign it.
+    """
+    settings = context.settings
+    if not settings.knows(claim.client):
+        return PostResult(None, f"the client {claim.client} is not configured")
+    url = settings.callback_url(claim.client, claim.url)
+    if not url:
+        return PostResult(None, "there is no callback_url any more")
+    posted = _post(context, url, event, claim.now, settings.signing_secrets(claim.client))
+    return replace(posted, host=callback_host(url))
+
+
 def _post(
-    context: Context, url: str, event: StoredEvent | OperatorEvent, now: float, *, trusted: bool = False
+    context: Context,
+    url: str,
+    event: StoredEvent | OperatorEvent,
+    now: float,
+    secrets: Sequence[SecretStr],
+    *,
+    trusted: bool = False,
 ) -> PostResult:
     body = compact_json(event.to_json())
-    headers = _headers(event.id, body, int(now), context.settings.notify.secret)
+    headers = _headers(event.id, body, int(now), secrets)
     reply = context.outbound.post(url, body.encode(), headers, LIMITS, trusted=trusted)
     if isinstance(reply, RequestFailure):
         return PostResult(None, reply.why, refused=reply.refused)
     return PostResult(reply.status, retry_after=retry_after_seconds(reply.headers, now))
 
 
-def _headers(event_id: str, body: str, timestamp: int, secret: SecretStr | None) -> Mapping[str, str]:
-    """Return the headers of a Standard Webhooks message, without a signature if there is no secret.
+def _headers(event_id: str, body: str, timestamp: int, secrets: Sequence[SecretStr]) -> Mapping[str, str]:
+    """Return the headers of a Standard Webhooks message, with a signature by each secret.
 
     https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md#webhook-headers-sending-metadata-to-consumers
     """
     headers = {"content-type": "application/json", "webhook-id": event_id, "webhook-timestamp": str(timestamp)}
-    if secret is not None:
-        webhook = Webhook(secret.get_secret_value())
-        headers["webhook-signature"] = webhook.sign(event_id, datetime.fromtimestamp(timestamp, UTC), body)
+    if secrets:
+        at = datetime.fromtimestamp(timestamp, UTC)
+        signatures = [Webhook(secret.get_secret_value()).sign(event_id, at, body) for secret in secrets]
+        headers["webhook-signature"] = " ".join(signatures)
     return headers

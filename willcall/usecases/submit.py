@@ -117,6 +117,8 @@ def _account(context: Context, submission: SubmitOrder) -> Account:
         raise RejectedOrderError(
             [FieldError("provider", f"unknown provider {submission.provider}; known providers are {known}")]
         )
+    if submission.client is not None:
+        _check_client(context, submission, submission.client)
     try:
         account = find_account(context.accounts, submission.provider, submission.account)
     except UnknownAccountError as error:
@@ -129,6 +131,22 @@ def _account(context: Context, submission: SubmitOrder) -> Account:
         why = "is required for this reference, which stands for everything that a user has bought"
         raise RejectedOrderError([FieldError("quantity", why)])
     return account
+
+
+def _check_client(context: Context, submission: SubmitOrder, name: str) -> None:
+    """Raise RejectedOrderError unless the client is configured and may use the account.
+
+    An account that it may not use and one that does not exist are the same to it: it learns of no others.
+    """
+    client = context.settings.api.clients.get(name)
+    if client is None:
+        known = ", ".join(sorted(context.settings.api.clients)) or "none is"
+        raise RejectedOrderError([FieldError("client", f"unknown client {name}; configured: {known}")])
+    usable = [key for key in sorted(context.accounts) if client.may_use(key)]
+    key = f"{submission.provider}/{submission.account}"
+    if key not in usable:
+        why = f"client {name} cannot use {key}; it can use: {', '.join(usable) or 'none'}"
+        raise RejectedOrderError([FieldError("account", why)])
 
 
 def _digest(order: Order) -> str:

@@ -28,7 +28,7 @@ def run_worker(
 ) -> int:
     """Run a worker and return its exit code; `metrics_port` replaces the configured one."""
     configure_logging(config)
-    if config.settings.notify.secret is None:
+    if not config.settings.notify.secret:
         log.warning("callbacks are unsigned", why="notify.secret is not set")
     sys.setswitchinterval(SWITCH_INTERVAL)
     served = queues or queue_names(config)

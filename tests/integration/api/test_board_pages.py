@@ -400,7 +400,7 @@ def test_all_events_of_an_order_are_shown_with_their_delivery_status(
     assert "No events yet." in words(operator.get("/orders/ord-1"))
     before = stores.orders.get("ord-1")
     assert before is not None
-    event = NewEvent("evt_partial", "order.partial", {})
+    event = NewEvent("evt_partial", "order.partial", {}, "backend.example")
     stores.commits.write(Commit(before, replace(before, status=Status.PARTIAL), event=event))
     claim = stores.deliveries.claim(DeliveryMessage("ord-1", "evt_partial", 1, "backend.example"), "a", 30)
     refused = DeliveryAttempt(claim.now, "evt_partial", "order.partial", 503, "", 5.0)

@@ -8,6 +8,7 @@ import pytest
 from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.orders.model import Order, Status
 from willcall.orders.policy import Rate
+from willcall.orders.urls import callback_host
 from willcall.stores.commits import Commit, NewEvent
 from willcall.stores.messages import PollMessage
 from willcall.stores.operator_events import OperatorAlert, account_subject, order_subject
@@ -63,7 +64,7 @@ class StoreHarness:
             if name in changes
         }
         after = replace(before, next_poll_at=commit.get("due_at"), **changes)
-        new_event = NewEvent(f"evt-{before.seq}", f"order.{after.status}", {}) if event else None
+        new_event = NewEvent(f"evt-{before.seq}", f"order.{after.status}", {}, _host(after)) if event else None
         committed = self.stores.commits.write(Commit(before=before, after=after, event=new_event, **commit), claim_id)
         return committed.due if committed else None
 
@@ -88,6 +89,10 @@ class StoreHarness:
     def park(self) -> None:
         """Pause the account until it is resumed."""
         self.stores.accounts.pause(ACCOUNT, None)
+
+
+def _host(order: Order) -> str | None:
+    return callback_host(order.callback_url) if order.callback_url else None
 
 
 @pytest.fixture

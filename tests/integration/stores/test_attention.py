@@ -70,7 +70,11 @@ class Days:
             attention=self.random.choice([None, before.attention, *Attention]),
             finished_at=now if status in FINAL else None,
         )
-        event = NewEvent(f"evt-{before.id}-{before.seq}", f"order.{status}", {}) if self.random.random() < 0.5 else None
+        event = (
+            NewEvent(f"evt-{before.id}-{before.seq}", f"order.{status}", {}, "shop.example")
+            if self.random.random() < 0.5
+            else None
+        )
         keep = not claim_id and self.random.random() < 0.5
         place = {"keep_schedule": True} if keep else {"held": self.random.random() < 0.2}
         due_at = None if status in FINAL or place.get("held") else now - 1
@@ -88,7 +92,7 @@ class Days:
 
     def redeliver(self) -> None:
         for order in self.some():
-            self.harness.stores.deliveries.redeliver(order.id)
+            self.harness.stores.deliveries.redeliver(order.id, "shop.example")
 
     def refuse(self) -> None:
         """Reject the key: all orders that are claimed meanwhile are held."""

@@ -220,7 +220,7 @@ def test_polls_do_not_clear_the_attention_of_a_failed_delivery(harness: StoreHar
     assert attention(harness) == (Attention.UNDELIVERABLE, ["ord-1"])
     read_with = harness.go(3)
     assert read_with.attention is Attention.UNDELIVERABLE
-    harness.stores.deliveries.redeliver("ord-1")
+    harness.stores.deliveries.redeliver("ord-1", HOST)
     harness.commit(read_with, due_at=harness.now() - 1)
     assert attention(harness) == (None, [])
 
@@ -233,7 +233,7 @@ def test_a_failed_delivery_waits_until_another_reason_for_attention_is_over(harn
     harness.commit(harness.go(3), attention=None, due_at=harness.now() - 1)
     assert attention(harness) == (Attention.UNDELIVERABLE, ["ord-1"])
     harness.commit(harness.go(4), attention=Attention.MALFORMED, due_at=harness.now() - 1)
-    harness.stores.deliveries.redeliver("ord-1")
+    harness.stores.deliveries.redeliver("ord-1", HOST)
     assert attention(harness) == (Attention.MALFORMED, ["ord-1"])
 
 
@@ -254,7 +254,7 @@ def test_the_start_of_attention_is_kept_while_the_reason_stays(harness: StoreHar
 def test_an_undeliverable_order_needs_attention_until_it_is_redelivered(harness: StoreHarness) -> None:
     try_once(harness, fulfilled(harness), GIVEN_UP)
     assert harness.order().attention_at == pytest.approx(harness.now(), abs=STALL)
-    harness.stores.deliveries.redeliver("ord-1")
+    harness.stores.deliveries.redeliver("ord-1", HOST)
     assert harness.order().attention_at is None
 
 
@@ -279,12 +279,12 @@ def test_pending_deliveries_are_counted_and_the_oldest_is_dated_by_its_event(har
 def test_a_redelivery_is_pending_since_it_was_requested(harness: StoreHarness) -> None:
     try_once(harness, fulfilled(harness), DELIVERED)
     harness.redis.hset(keys.delivery("ord-1"), "at", 1_000)
-    again = harness.stores.deliveries.redeliver("ord-1")
+    again = harness.stores.deliveries.redeliver("ord-1", HOST)
     since = harness.stores.deliveries.pending()
     assert since == PendingSummary(1, pytest.approx(harness.now(), abs=60), "ord-1")
     assert again is not None
     try_once(harness, again, GIVEN_UP)
-    harness.stores.deliveries.redeliver("ord-1")
+    harness.stores.deliveries.redeliver("ord-1", HOST)
     assert harness.stores.deliveries.pending() == since
 
 
@@ -299,24 +299,24 @@ def test_redelivering_a_pending_event_keeps_since_when_it_is_pending(
     for decision in tried:
         try_once(harness, message, decision)
     for _ in range(2):
-        harness.stores.deliveries.redeliver("ord-1")
+        harness.stores.deliveries.redeliver("ord-1", HOST)
         assert harness.stores.deliveries.pending() == PendingSummary(1, pytest.approx(began, abs=0.01), "ord-1")
 
 
 def test_a_newer_event_is_pending_since_it_happened(harness: StoreHarness) -> None:
     try_once(harness, partial(harness), DELIVERED)
-    harness.stores.deliveries.redeliver("ord-1")
+    harness.stores.deliveries.redeliver("ord-1", HOST)
     harness.redis.hset(keys.delivery("ord-1"), "since", 1_000)
     harness.commit(harness.go(2), event=True, status=Status.FULFILLED, finished_at=harness.now())
     *_, event = harness.stores.events.list_after(None, 10)
     try_once(harness, DeliveryMessage("ord-1", event.id, 1, HOST), GIVEN_UP)
-    harness.stores.deliveries.redeliver("ord-1")
+    harness.stores.deliveries.redeliver("ord-1", HOST)
     assert harness.stores.deliveries.pending() == PendingSummary(1, event.occurred_at, "ord-1")
 
 
 def test_a_redelivery_starts_a_new_schedule_with_the_same_event(harness: StoreHarness) -> None:
     try_once(harness, fulfilled(harness), GIVEN_UP)
-    message = harness.stores.deliveries.redeliver("ord-1")
+    message = harness.stores.deliveries.redeliver("ord-1", HOST)
     assert message == DeliveryMessage("ord-1", "evt-1", 2, HOST)
     assert attention(harness) == (None, [])
     granted = claim(harness, message)
@@ -327,13 +327,13 @@ def test_a_delivered_event_can_be_redelivered_while_it_is_in_the_feed(harness: S
     first = fulfilled(harness)
     event = claim(harness, first).event
     settle(harness, first, DELIVERED)
-    message = harness.stores.deliveries.redeliver("ord-1")
+    message = harness.stores.deliveries.redeliver("ord-1", HOST)
     assert message is not None
     assert claim(harness, message).event == event
     settle(harness, message, DELIVERED)
     harness.stores.events.prune(harness.now() + 10)
     with pytest.raises(LookupError):
-        harness.stores.deliveries.redeliver("ord-1")
+        harness.stores.deliveries.redeliver("ord-1", HOST)
     assert harness.redis.zcard(keys.DELIVERIES_DUE) == 0
 
 
@@ -341,7 +341,7 @@ def test_a_redelivery_during_a_delivery_happens_only_if_that_one_fails(harness: 
     for order_id, decision, follows in (("good", DELIVERED, False), ("bad", GIVEN_UP, True)):
         message = fulfilled(harness, order_id)
         claim(harness, message)
-        assert harness.stores.deliveries.redeliver(order_id) == DeliveryMessage(order_id, "evt-1", 2, HOST)
+        assert harness.stores.deliveries.redeliver(order_id, HOST) == DeliveryMessage(order_id, "evt-1", 2, HOST)
         assert settle(harness, message, decision) == (
             (DeliveryMessage(order_id, "evt-1", 2, HOST), 0.0) if follows else None
         )
@@ -349,7 +349,7 @@ def test_a_redelivery_during_a_delivery_happens_only_if_that_one_fails(harness: 
 
 def test_there_is_nothing_to_redeliver_before_the_first_event(harness: StoreHarness) -> None:
     harness.submit(callback_url=URL)
-    assert harness.stores.deliveries.redeliver("ord-1") is None
+    assert harness.stores.deliveries.redeliver("ord-1", HOST) is None
 
 
 def test_a_delivery_outlives_the_events_in_the_feed(harness: StoreHarness) -> None:

@@ -239,7 +239,7 @@ def test_only_the_latest_event_of_an_account_is_sent_and_only_to_operators(harne
     assert deliveries.pending() == PendingSummary(1, second.at, second.subject)
     assert deliveries.claim(DeliveryMessage(SUBJECT, first.id, 1, ""), "a", 3_600).verdict is DeliveryVerdict.STALE
     granted = deliveries.claim(DeliveryMessage(SUBJECT, second.id, 1, ""), "a", 3_600)
-    assert (granted.verdict, granted.event, granted.url) == (DeliveryVerdict.GO, second, "")
+    assert (granted.verdict, granted.event, granted.url) == (DeliveryVerdict.GO, second, None)
     assert harness.stores.events.count() == 0
     assert harness.stores.deliveries.pending() == PendingSummary(0, None)
 

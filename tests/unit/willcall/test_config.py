@@ -276,7 +276,7 @@ def test_every_error_is_reported_at_once_and_without_secrets(tmp_path: Path) -> 
         "colour",
         "api.max_webhook_bytes",
         "metrics.port",
-        "notify.secret",
+        "notify.secret.0",
         "providers.nobody",
         "providers.tiqets.default.api_kee",
         "providers.tiqets.default.rate.limit",
@@ -302,12 +302,12 @@ def test_every_error_is_reported_at_once_and_without_secrets(tmp_path: Path) -> 
         ("[providers.tiqets.default]\napi_key = 'k'\npolling = {cap = 1}", "cap must not be below initial"),
         ("[providers.tiqets.default]\napi_key = 'k'\nbase_url = 'http://api.tiqets.com'", "must be https"),
         ("[providers.tiqets.default.rate]\nlimit = nan", "finite"),
-        ('notify = {secret = "whsec_"}', "notify.secret: must be whsec_ and the base64 of 24 to 64 random bytes"),
-        (f'notify = {{secret = "whsec_{b64encode(bytes(23)).decode()}"}}', "notify.secret: must be whsec_"),
-        (f'notify = {{secret = "whsec_{b64encode(bytes(65)).decode()}"}}', "notify.secret: must be whsec_"),
-        (f'notify = {{secret = "{b64encode(bytes(32)).decode()}"}}', "notify.secret: must be whsec_"),
-        ('notify = {secret = "whsec_not base64, though it is long enough"}', "notify.secret: must be whsec_"),
-        ('notify = {secret = "whsec_größer"}', "notify.secret: must be whsec_"),
+        ('notify = {secret = "whsec_"}', "notify.secret.0: must be whsec_ and the base64 of 24 to 64 random bytes"),
+        (f'notify = {{secret = "whsec_{b64encode(bytes(23)).decode()}"}}', "notify.secret.0: must be whsec_"),
+        (f'notify = {{secret = "whsec_{b64encode(bytes(65)).decode()}"}}', "notify.secret.0: must be whsec_"),
+        (f'notify = {{secret = "{b64encode(bytes(32)).decode()}"}}', "notify.secret.0: must be whsec_"),
+        ('notify = {secret = "whsec_not base64, though it is long enough"}', "notify.secret.0: must be whsec_"),
+        ('notify = {secret = "whsec_größer"}', "notify.secret.0: must be whsec_"),
         ('notify = {ops_url = "ftp://s3cret.example"}', "notify.ops_url: must start with http://, https://"),
         ('notify = {ops_url = "alerts.example/hook"}', "notify.ops_url: must start with http://, https://"),
         ('notify = {ops_url = "https:///hook"}', "notify.ops_url: must have a host and no credentials"),
@@ -325,8 +325,7 @@ def test_errors_are_explained(tmp_path: Path, text: str, words: str) -> None:
 def test_a_signing_secret_is_accepted_with_or_without_padding(tmp_path: Path, length: int, padding: str) -> None:
     secret = "whsec_" + b64encode(bytes(range(length))).decode().rstrip("=")
     secret += "=" * (-len(secret.removeprefix("whsec_")) % 4) if padding else ""
-    taken = read(f'[notify]\nsecret = "{secret}"', tmp_path).settings.notify.secret
-    assert taken is not None
+    (taken,) = read(f'[notify]\nsecret = "{secret}"', tmp_path).settings.notify.secret
     assert Webhook(taken.get_secret_value()).sign("id", datetime.now(UTC), "{}").startswith("v1,")
 
 

@@ -165,7 +165,13 @@ if event then
   if CLIENT_EVENTS then redis.call('XADD', CLIENT_EVENTS, '*', 'cursor', event.cursor) end
   local known = redis.call('HGET', ORDER, 'events')
   redis.call('HSET', ORDER, 'events', known and known .. ' ' .. event.cursor or event.cursor)
-  if event.host then file_delivery(DELIVERY, DELIVERIES_DUE, DELIVERIES_PENDING, args.id, event) end
+  if event.host then
+    file_delivery(DELIVERY, DELIVERIES_DUE, DELIVERIES_PENDING, args.id, event)
+  else  -- It supersedes the event before it all the same.
+    redis.call('DEL', DELIVERY)
+    redis.call('ZREM', DELIVERIES_DUE, args.id)
+    redis.call('ZREM', DELIVERIES_PENDING, args.id)
+  end
 end
 if args.counter then
   local minute, hour = MINUTES .. math.floor(now / 60000), HOURS .. math.floor(now / 3600000)

@@ -3,7 +3,7 @@
 --          indexes, and the four keys of an alert (see alert.lua)
 -- ARGS     subject, claim (id of the claim), event (its id), number (claimed), result: 'pending' (try again),
 --          'delivered' or 'undeliverable', wait (ms until the next attempt, of 'pending'), attempt (JSON),
---          most_attempts (that are kept), alert (see alert.lua; nil: operators are not notified)
+--          most_attempts (that are kept), host (that the attempt went to; nil: as before), alert (see alert.lua; nil: operators are not notified)
 -- Returns  {now, event id, number, host, due (ms)}: send this message; or {now} if there is nothing to deliver any
 --          more, or another worker has claimed the delivery. Repeated because the reply was lost, it writes nothing
 --          again
@@ -44,6 +44,7 @@ elseif unchanged and args.result == 'pending' then
   local due = now + args.wait
   redis.call('HINCRBY', DELIVERY, 'tries', 1)
   redis.call('HSET', DELIVERY, 'number', args.number + 1, 'due', due)
+  if args.host then redis.call('HSET', DELIVERY, 'host', args.host) end
   redis.call('HDEL', DELIVERY, 'resent', 'resend_at')
   redis.call('ZADD', DUE, due, args.subject)
 elseif unchanged then

@@ -1,35 +1,47 @@
 -- Deliver an order's latest event again: its retry schedule starts again now. The time since which the event is pending
 -- is unchanged, unless it was delivered meanwhile.
 -- KEYS     delivery, deliveries due, order, attention indexes, events, deliveries pending
--- ARGS     id
+-- ARGS     id, host (of the address that it is sent to)
 -- Returns  {'sent', event id, number, host}: send this message; {'none'}: there is no event;
---          {'forgotten'}: it was delivered, and the event feed no longer has it
+--          {'forgotten'}: it is no longer pending, and the event feed no longer has it
 
 -- include: clock
 -- include: attention
+-- include: file_delivery
 
 local DELIVERY, DUE, ORDER, ATTENTION, EVENTS, PENDING = unpack(KEYS)
 local args = cjson.decode(ARGV[1])
 
-local delivery = redis.call('HMGET', DELIVERY, 'event', 'cursor', 'host', 'data', 'state', 'at', 'since')
-if not delivery[1] then return {'none'} end
-if not delivery[4] then
-  local entry = redis.call('XRANGE', EVENTS, delivery[2], delivery[2])[1]
-  if not entry then return {'forgotten'} end
-  for i = 1, #entry[2], 2 do
-    if entry[2][i] == 'data' then redis.call('HSET', DELIVERY, 'data', entry[2][i + 1]) end
-  end
+local function read_event(cursor)
+  local entry = redis.call('XRANGE', EVENTS, cursor, cursor)[1]
+  if not entry then return nil end
+  local event = {cursor = cursor, host = args.host}
+  for i = 1, #entry[2], 2 do event[entry[2][i]] = entry[2][i + 1] end
+  return event
 end
+
 local now = server_time()
-local since = delivery[7] or delivery[6]
-if delivery[5] == 'delivered' then
-  since = now
-  redis.call('HSET', DELIVERY, 'since', since)
+local event, cursor, data, state, at, since = unpack(redis.call('HMGET', DELIVERY, 'event', 'cursor', 'data', 'state',
+  'at', 'since'))
+local latest = string.match(redis.call('HGET', ORDER, 'events') or '', '%S+$')
+if latest and latest ~= cursor then
+  -- There was no address for the latest event when it happened.
+  local missed = read_event(latest)
+  if not missed then return {'forgotten'} end
+  file_delivery(DELIVERY, DUE, PENDING, args.id, missed)
+  event, data, state = missed.id, missed.data, 'delivered'
 end
+if not event then return {'none'} end
+if not data then
+  local stored = read_event(cursor)
+  if not stored then return {'forgotten'} end
+  redis.call('HSET', DELIVERY, 'data', stored.data)
+end
+since = state == 'delivered' and now or since or at
 local number = redis.call('HINCRBY', DELIVERY, 'number', 1)
-redis.call('HSET', DELIVERY, 'due', now)
+redis.call('HSET', DELIVERY, 'due', now, 'host', args.host, 'since', since)
 redis.call('HDEL', DELIVERY, 'state', 'tries', 'resent', 'resend_at')
 redis.call('ZADD', DUE, now, args.id)
 redis.call('ZADD', PENDING, since, args.id)
 clear_attention(ORDER, ATTENTION, args.id, 'undeliverable')
-return {'sent', delivery[1], number, delivery[3]}
+return {'sent', event, number, args.host}

@@ -30,6 +30,7 @@ FIELDS = [
     "tickets",
     "callback_url",
     "metadata",
+    "client",
 ]
 
 

@@ -23,6 +23,7 @@ from pydantic import BaseModel, SecretStr
 from structlog.typing import EventDict
 
 from willcall.config import Config
+from willcall.stores.redis_address import is_redis, parse_address
 
 #: Packages whose messages never repeat a secret or a reference.
 OUR_PACKAGES = {"willcall", "tasks", "schedules", "workers"}
@@ -49,7 +50,7 @@ _KNOWN: dict[str, Collection[int | str]] = {
 _CAUSE = "\nThe above exception was the direct cause of the following exception:\n\n"
 _CONTEXT = "\nDuring handling of the above exception, another exception occurred:\n\n"
 
-#: A password in a URL; those of Sentinels have two.
+#: A password in a URL.
 _URL_PASSWORD = re.compile(r"(?<=:)[^/@:]+(?=@)|(?<=password=)[^&#]+")
 
 
@@ -163,6 +164,7 @@ def secret_values(config: Config) -> set[str]:
     secrets = {*_secrets_in(settings)}
     for url in (settings.redis_url, settings.broker_url, settings.documents_url):
         secrets |= {unquote(password) for password in _URL_PASSWORD.findall(url)}
+        secrets |= {*parse_address(url).secrets} if is_redis(url) else set()
     for account in config.accounts.values():
         secrets |= {*_secrets_in(account.credentials)}
         secrets |= {header.rpartition(" ")[2] for header in account.credentials.document_headers().values()}

@@ -48,8 +48,7 @@ class Config:
     @property
     def broker_url(self) -> str:
         """The broker of task messages: `redis_url` unless `broker_url` is set."""
-        url = self.settings.broker_url or self.settings.redis_url
-        return url.replace("unix://", "redis+socket://", 1)
+        return self.settings.broker_url or self.settings.redis_url
 
 
 def load(environment: Mapping[str, str] | None = None, folder: Path | None = None) -> Config:

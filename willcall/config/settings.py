@@ -10,7 +10,8 @@ from willcall.http.address_guard import parse_allowed
 from willcall.setting_types.secrets import HeaderSecret, Key, SigningSecret, ZeroOrMore
 from willcall.setting_types.table import ConfigTable
 from willcall.stores.documents_url import check_documents_url
-from willcall.stores.redis_urls import SENTINEL_SCHEME, check_options, is_sentinel, read_sentinel_url
+from willcall.stores.redis_address import parse_address
+from willcall.stores.redis_options import check_tls_files
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -97,26 +98,24 @@ class MetricsSettings(ConfigTable):
 
 
 def _redis_url(value: str) -> str:
-    return _url(value, "redis", "rediss", "unix", SENTINEL_SCHEME)
+    check_tls_files(parse_address(value).tls_options)
+    return value
 
 
 def _broker_url(value: str) -> str:
-    return value and _url(value, "redis", "rediss", "redis+socket", SENTINEL_SCHEME, "amqp", "amqps")
+    if value.lower().startswith(("amqp://", "amqps://")):
+        return _url(value, "amqp", "amqps")
+    return value and _redis_url(value)
 
 
 def _url(value: str, *schemes: str) -> str:
-    if is_sentinel(value):
-        read_sentinel_url(value)
-        return value
     try:
         parts = urlsplit(value)
         parts.port  # noqa: B018 - reading it raises for an invalid port
-    except ValueError as error:
-        raise ValueError(f"is not a URL: {str(error).partition(':')[0]}") from None
+    except ValueError:
+        raise ValueError("is not a URL, or its port is not a number") from None
     if parts.scheme not in schemes:
         raise ValueError("must start with " + ", ".join(f"{scheme}://" for scheme in schemes))
-    if parts.scheme in {"redis", "rediss", "unix", "redis+socket"}:
-        check_options(value)
     return value
 
 

@@ -7,13 +7,20 @@ from typing import Any, TypeVar
 
 from redis import Redis
 from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.connection import (
+    BlockingConnectionPool,
+    Connection,
+    ConnectionPool,
+    SSLConnection,
+    UnixDomainSocketConnection,
+)
 from redis.exceptions import DataError, RedisError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from willcall.stores import keys
-from willcall.stores.redis_internals import MasterConnection, detecting_outages
-from willcall.stores.redis_urls import SentinelUrl, is_sentinel, read_sentinel_url
+from willcall.stores.redis_address import RedisAddress, parse_address
+from willcall.stores.redis_internals import MasterConnection, MasterTlsConnection, detecting_outages
 from willcall.stores.scripts import load
 
 #: Seconds within which a dead connection is noticed. Nothing waits for Redis without a limit.
@@ -47,42 +54,68 @@ def connect(url: str, *, patient: bool = False, timeout: float = SOCKET_TIMEOUT,
     With Sentinels each new connection goes to the current master.
     """
     retry = _PatientRetry(_Backoff(cap=0.5, base=0.05), retries=-1) if patient else Retry(NoBackoff(), retries)
+    address = parse_address(url)
+    options = {**connection_options(address, timeout), "decode_responses": True, "retry": retry}
+    options["connection_class"] = detecting_outages(connection_class(address))
+    if address.master:
+        return _connect_to_master(address, options)
+    if "max_connections" in options:  # who finds all of them in use waits for one
+        return Redis.from_pool(BlockingConnectionPool(timeout=SOCKET_TIMEOUT, **options))  # type: ignore[no-untyped-call]
+    return Redis.from_pool(ConnectionPool(**options))
+
+
+def connection_options(address: RedisAddress, timeout: float = SOCKET_TIMEOUT) -> dict[str, Any]:
+    """Return the options of connections to Redis, for the state and the broker alike.
+
+    `timeout`: seconds of silence, unless the address says otherwise.
+    """
     options: dict[str, Any] = {
-        "decode_responses": True,
+        "db": address.database,
+        "username": address.username,
+        "password": address.password,
         "socket_timeout": timeout,
         "socket_connect_timeout": timeout,
-        "retry": retry,
     }
-    if not url.startswith("unix://"):
+    if address.path is not None:
+        options["path"] = address.path
+    else:
         options["socket_keepalive"] = True
-    client = _connect_to_master(read_sentinel_url(url), options) if is_sentinel(url) else Redis.from_url(url, **options)
-    pool = client.connection_pool
-    pool.connection_class = detecting_outages(pool.connection_class)
+    if address.hosts and not address.master:
+        ((options["host"], options["port"]),) = address.hosts
+    given = {name: value for name, value in address.options.items() if name != "retry_on_timeout"}
+    return {**options, **given, **(address.tls_options if address.tls else {})}
+
+
+def sentinel_options(address: RedisAddress) -> dict[str, Any]:
+    """Return the options of connections to the Sentinels themselves."""
+    return {
+        "username": address.sentinel_username,
+        "password": address.sentinel_password,
+        "socket_timeout": SENTINEL_TIMEOUT,
+        "socket_connect_timeout": SENTINEL_TIMEOUT,
+        "retry": Retry(NoBackoff(), 0),
+        **({"ssl": True, **address.tls_options} if address.sentinel_tls else {}),
+    }
+
+
+def connection_class(address: RedisAddress) -> type:
+    """Return the class of connections to Redis."""
+    if address.path is not None:
+        return UnixDomainSocketConnection
+    if address.master:
+        return MasterTlsConnection if address.tls else MasterConnection
+    return SSLConnection if address.tls else Connection
+
+
+def _connect_to_master(address: RedisAddress, options: dict[str, Any]) -> "Redis":
+    sentinel = Sentinel(address.hosts, sentinel_kwargs=sentinel_options(address))  # type: ignore[no-untyped-call]
+    client: Redis = sentinel.master_for(address.master, **options)  # type: ignore[no-untyped-call]
     return client
 
 
 def probe(client: "Redis") -> None:
     """Write as Willcall does, to check that Redis serves. Raises StoreError."""
     load(client, "check_writes")(keys=[keys.PROBE])
-
-
-def sentinel_options(url: SentinelUrl) -> dict[str, Any]:
-    """Return the options of connections to the Sentinels themselves."""
-    return {
-        "password": url.sentinel_password,
-        "socket_timeout": SENTINEL_TIMEOUT,
-        "socket_connect_timeout": SENTINEL_TIMEOUT,
-        "retry": Retry(NoBackoff(), 0),
-    }
-
-
-def _connect_to_master(url: SentinelUrl, options: dict[str, Any]) -> "Redis":
-    sentinel = Sentinel(url.sentinels, sentinel_kwargs=sentinel_options(url))  # type: ignore[no-untyped-call]
-    credentials = {"username": url.username, "password": url.password}
-    client: Redis = sentinel.master_for(  # type: ignore[no-untyped-call]
-        url.master, db=url.database, connection_class=MasterConnection, **credentials, **options
-    )
-    return client
 
 
 class _PatientRetry(Retry):

@@ -14,6 +14,7 @@ from threading import local
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from redis.connection import SSLConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 from redis.sentinel import SentinelManagedConnection
@@ -71,6 +72,10 @@ class MasterConnection(SentinelManagedConnection):
         if not self.is_connected:
             self.connect_to(self.connection_pool.get_master_address())  # type: ignore[no-untyped-call]
         super().send_packed_command(command, *args, **kwargs)  # type: ignore[no-untyped-call]
+
+
+class MasterTlsConnection(MasterConnection, SSLConnection):
+    """The same with TLS."""
 
 
 class _OutageDetection:

@@ -9,10 +9,12 @@ from typing import Any, Protocol
 
 from kombu.transport import redis as stock
 from kombu.utils.json import dumps
-from redis import Redis
+from redis import Connection, Redis
 
+from willcall.stores.connection import SOCKET_TIMEOUT, connection_class, connection_options
 from willcall.stores.dead_letters import DeadLetterReason
 from willcall.stores.keys import BROKER, PROBE
+from willcall.stores.redis_address import RedisAddress
 from willcall.stores.redis_internals import detecting_outages
 from willcall.stores.scripts import pack_arguments
 from workers.transport.delayed import without_eta
@@ -51,7 +53,9 @@ class Channel(stock.Channel):
     unacked_restore_limit = BATCH
     #: Queues that other applications, with kombu's stock transport, send to.
     shared_queues: Sequence[str] = ()
-    from_transport_options = (*stock.Channel.from_transport_options, "shared_queues")
+    #: Where Redis is. Without it, kombu reads the URL of the connection.
+    address: RedisAddress | None = None
+    from_transport_options = (*stock.Channel.from_transport_options, "shared_queues", "address")
 
     #: What limits the claims of each queue, in addition to the prefetch limit.
     slots: SlotLimiter | None = None
@@ -78,9 +82,19 @@ class Channel(stock.Channel):
         """Whether this channel claims messages at each check."""
         return bool(self.active_queues) and not self.closed
 
+    @property
+    def connection_class(self) -> type:
+        """The class of connections, which kombu extends."""
+        return connection_class(self.address) if self.address else Connection
+
     def _connparams(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         parameters: dict[str, Any] = super()._connparams(*args, **kwargs)
-        return {**parameters, "connection_class": detecting_outages(parameters["connection_class"])}
+        extended = detecting_outages(parameters["connection_class"])
+        if self.address is None:
+            return {**parameters, "connection_class": extended}
+        ours = connection_options(self.address, self.socket_timeout or SOCKET_TIMEOUT)
+        defaults = {name: parameters[name] for name in ("health_check_interval", "max_connections")}
+        return {**defaults, **ours, "connection_class": extended}
 
     # Publishing
 

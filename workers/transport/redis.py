@@ -5,6 +5,8 @@ from typing import Any
 from kombu import transport
 from kombu.transport import redis as stock
 
+from willcall.stores.connection import sentinel_options
+from willcall.stores.redis_address import RedisAddress
 from workers.transport.channel import Channel
 from workers.transport.poller import Poller
 
@@ -39,10 +41,26 @@ class RedisTransport(stock.Transport):
         self._avail_channels.clear()
 
 
-class SentinelChannel(Channel, stock.SentinelChannel):
-    """The channel of `sentinel://`."""
+class SentinelChannel(Channel, stock.SentinelChannel):  # type: ignore[misc]  # our connections
+    """The channel of `sentinel://`, which needs our address."""
 
-    from_transport_options = (*stock.SentinelChannel.from_transport_options, "shared_queues")
+    from_transport_options = Channel.from_transport_options
+    address: RedisAddress
+
+    @property
+    def master_name(self) -> str | None:
+        """The name that the Sentinels know the master by."""
+        return self.address.master
+
+    @property
+    def sentinel_kwargs(self) -> dict[str, Any]:
+        """How to connect to the Sentinels."""
+        return sentinel_options(self.address)
+
+    def _connparams(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        parameters = super()._connparams(*args, **kwargs)
+        parameters["host"], parameters["port"] = self.address.hosts[0]  # kombu's, if there is no other Sentinel
+        return parameters
 
 
 class SentinelTransport(RedisTransport, stock.SentinelTransport):

@@ -1,36 +1,49 @@
-"""One Redis URL, read by both clients that use it."""
+"""Each form of the address of Redis reaches the same server by both clients: that of the state and the broker's."""
 
-from pathlib import Path
+from collections.abc import Iterator
 
-from tests.integration.doctor.conftest import Serve, server  # noqa: F401 - a fixture
-from willcall.config import load
-from willcall.devtools.embedded_redis import EmbeddedRedis
+import pytest
+from kombu import Producer
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from tests.any_redis import FORMS, USER, AnyRedis, any_redis
+from tests.tools import require
 from willcall.stores.connection import connect
 from workers.broker import celery_app
+from workers.broker_checks import check_connection
 
 
-def test_options_of_the_url_reach_both_clients(redis_server: EmbeddedRedis) -> None:
-    options = "health_check_interval=30&socket_timeout=7&socket_keepalive=true&client_name=ours"
-    url = f"{redis_server.url}?{options}"
-    config = load({"WILLCALL_REDIS_URL": url}, Path("/nonexistent"))
-    with connect(url) as client:
-        client.ping()
-        assert client.client_getname() == "ours"
-        assert client.connection_pool.connection_kwargs["health_check_interval"] == 30
-    app = celery_app(config.broker_url, ["willcall"])
-    with app.connection_for_write() as connection:
-        pool = connection.default_channel.pool
-        assert (pool.connection_kwargs["health_check_interval"], pool.connection_kwargs["socket_timeout"]) == (30, 7)
-        assert connection.default_channel.queues.client.client_getname() == "ours"
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AnyRedis]:
+    # A short path: that of a socket file has 107 characters at most.
+    with any_redis(tmp_path_factory.mktemp("r")) as running:
+        yield running
 
 
-def test_a_url_can_name_a_socket_file_and_a_database(server: Serve, tmp_path: Path) -> None:  # noqa: F811 - the fixture
-    path = tmp_path / "s"
-    own = server(unixsocket=path)
-    password = own.url.split(":")[2].partition("@")[0]
-    config = load({"WILLCALL_REDIS_URL": f"unix://:{password}@{path}?db=2"}, Path("/nonexistent"))
-    with connect(config.settings.redis_url) as client:
-        client.set("here", 1)
-    app = celery_app(config.broker_url, ["willcall"])
-    with app.connection_for_write() as connection:
-        assert connection.default_channel.queues.client.get("here") == b"1"
+@pytest.mark.parametrize("form", FORMS)
+def test_both_clients_use_the_database_the_user_and_the_options_of_the_address(servers: AnyRedis, form: str) -> None:
+    require("a Redis with TLS", servers.urls.get(form))
+    url, database = servers.urls[form], FORMS.index(form) + 1
+    with connect(url) as state, celery_app(url, ["willcall"]).connection_for_write() as connection:
+        assert state.set("here", form)
+        queues = connection.default_channel.queues
+        assert queues.client.get("here") == form.encode()
+        for client in (state, queues.client):
+            seen = client.client_info()
+            assert (int(seen["db"]), seen["user"], seen["resp"]) == (database, USER, "2" if form == "resp2" else "3")
+            assert seen["name"] == ("ours" if form == "options" else "")
+        Producer(connection).publish("now", routing_key="willcall")
+        queue = connection.SimpleQueue("willcall")
+        message = queue.get(timeout=60)
+        assert message.payload == "now"
+        message.ack()
+        queue.close()
+
+
+def test_a_certificate_of_an_unknown_authority_is_rejected(servers: AnyRedis) -> None:
+    require("a Redis with TLS", servers.tls)
+    url = servers.urls["rediss"].partition("ssl_ca_certs")[0].rstrip("?&")
+    with connect(url) as state, pytest.raises(RedisConnectionError, match="CERTIFICATE_VERIFY_FAILED"):
+        state.ping()
+    with pytest.raises(RedisConnectionError, match="CERTIFICATE_VERIFY_FAILED"):
+        check_connection(celery_app(url, ["willcall"]))

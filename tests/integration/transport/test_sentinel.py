@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 
 from tests.waiting import wait_until
 from willcall.devtools.embedded_redis import EmbeddedRedis, executable, free_port
+from workers.broker import celery_app
 from workers.transport.channel import Channel
 from workers.transport.redis import RedisTransport, SentinelChannel, SentinelTransport, install_transport
 
@@ -42,14 +43,14 @@ def sentinel_url(redis_server: EmbeddedRedis, tmp_path: Path) -> Iterator[str]:
         )
     try:
         wait_until(lambda: answers(port))
-        yield f"sentinel://:{password}@127.0.0.1:{port}/0"
+        yield f"sentinel://:{password}@127.0.0.1:{port}/tickets/0"
     finally:
         process.kill()
         process.wait()
 
 
 def test_messages_are_delayed_with_sentinel(sentinel_url: str, redis: Redis) -> None:
-    with Connection(sentinel_url, transport_options={"master_name": "tickets"}) as connection:
+    with celery_app(sentinel_url, ["polls"]).connection_for_write() as connection:
         later = {"eta": (datetime.now(UTC) + timedelta(hours=1)).isoformat()}
         Producer(connection).publish("later", routing_key="polls", headers=later)
         Producer(connection).publish("now", routing_key="polls")
@@ -69,4 +70,3 @@ def test_every_redis_url_uses_our_transport() -> None:
     assert SentinelTransport.default_port == stock.SentinelTransport.default_port
     assert SentinelTransport.Channel is SentinelChannel
     assert issubclass(SentinelChannel, Channel)
-    assert "master_name" in SentinelChannel.from_transport_options

@@ -292,7 +292,7 @@ def test_every_error_is_reported_at_once_and_without_secrets(tmp_path: Path) -> 
     ("text", "words"),
     [
         ("redis_url = ", "is not TOML"),
-        ("redis_url = 'redis://h:port/'", "redis_url: is not a URL"),
+        ("redis_url = 'redis://h:port/'", "redis_url: each host must be a name"),
         ("broker_url = 'redis://[::1'", "broker_url: is not a URL"),
         ("redis_url = 'sentinel://one:26379'", "redis_url: must end with the name of the master"),
         ("broker_url = 'kafka://x'", "broker_url: must start with redis://"),

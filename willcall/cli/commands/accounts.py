@@ -18,6 +18,7 @@ from willcall.cli.output.accounts_table import (
 from willcall.cli.output.console import print_json_line, stdout_console
 from willcall.config import Config
 from willcall.stores.connection import connect
+from willcall.stores.redis_address import is_redis
 from willcall.views.accounts import unconfigured_accounts, view_account
 from workers.transport.delayed import DelayedStats, delayed_stats
 
@@ -48,7 +49,7 @@ def list_accounts(
 
 def _delayed_messages(config: Config) -> Mapping[str, DelayedStats]:
     """Return the scheduled messages of each queue; empty on a broker that cannot list them."""
-    if config.settings.broker_url.partition(":")[0] not in {"", "redis", "rediss", "sentinel"}:
+    if not is_redis(config.broker_url):
         return {}
-    with connect(config.settings.broker_url or config.settings.redis_url) as broker:
+    with connect(config.broker_url) as broker:
         return delayed_stats(broker, sorted({poll_queue(key) for key in config.accounts}))

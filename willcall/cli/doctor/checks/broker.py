@@ -12,6 +12,7 @@ from willcall.config import Config
 from willcall.orders.troubles import SYSTEM_TROUBLES
 from willcall.stores.connection import connect
 from willcall.stores.dead_letters import DeadLetter
+from willcall.stores.redis_address import is_redis
 from willcall.views.formatting import format_count, format_duration, format_relative
 from workers.backlog import BacklogReader
 from workers.broker import celery_app
@@ -30,18 +31,18 @@ def check_broker(context: CheckContext) -> list[Finding]:
     if url == settings.redis_url:
         context.redis.ping()
         return [ok("the same Redis, which also stores countdowns")]
-    if url.startswith(("amqp://", "amqps://", "redis+socket://")):  # the last is a form that only kombu knows
-        return _check_with_kombu(context.config, redact_url(url))
+    if not is_redis(url):
+        return _check_rabbitmq(context.config, redact_url(url))
     with connect(url, timeout=REDIS_TIMEOUT, retries=REDIS_RETRIES) as client:
         return check_server(client, "broker_url", url, context.clock)
 
 
-def _check_with_kombu(config: Config, where: str) -> list[Finding]:
+def _check_rabbitmq(config: Config, where: str) -> list[Finding]:
     app = celery_app(config.broker_url, queue_names(config))
     app.conf.broker_connection_timeout = CHECK_TIMEOUT / 2
     try:
         check_connection(app)
-        ready = config.broker_url.startswith("redis") or has_delayed_delivery(app)
+        ready = has_delayed_delivery(app)
     except app.connection_for_write().connection_errors as problem:
         why = (isinstance(problem, OSError) and problem.strerror) or type(problem).__name__
         return [error(f"cannot connect to {where}: {why}", "Start it, or correct `broker_url`.")]

@@ -58,6 +58,10 @@ def test_up_runs_everything_in_a_folder_until_a_signal(unconfigured: Willcall) -
     announced = unconfigured.folder / "var" / "up.json"
     wait_until(announced.exists)
     assert announced.stat().st_mode & 0o777 == 0o600
+    written = [announced.parent, *announced.parent.rglob("*")]
+    assert [path for path in written if path.is_dir() and path.stat().st_mode & 0o777 != 0o700] == []
+    data = [path for path in written if path.suffix in {".aof", ".rdb", ".manifest"}]
+    assert {path.stat().st_mode & 0o777 for path in data} == {0o600}
     other, orders = unconfigured.finish(unconfigured.start("up")), unconfigured("import", "/dev/null")
     assert (other.code, orders.code) == (1, 0)
     assert "running in this folder already" in other.err

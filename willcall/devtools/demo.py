@@ -27,6 +27,7 @@ from willcall.devtools.demo_tables import progress_table, summary_table, verdict
 from willcall.devtools.local_deployment import LocalDeployment
 from willcall.simulator.demo_script import demo_script
 from willcall.simulator.script import OrderScript
+from willcall.stores.private_folders import make_private_folder
 
 #: Seconds after which the demo gives up on orders that have not ended as scripted.
 TIMEOUT = 150.0
@@ -65,7 +66,7 @@ def run_demo(seed: int, svg: Path | None, keep: Path | None) -> bool:
 def _folder(keep: Path | None) -> Iterator[Path]:
     """Yield the folder to keep, or a temporary one."""
     if keep:
-        keep.mkdir(parents=True, exist_ok=True)
+        make_private_folder(keep)
         yield keep
     else:
         with TemporaryDirectory(prefix="willcall-demo-") as folder:

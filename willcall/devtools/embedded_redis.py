@@ -12,6 +12,8 @@ from tempfile import TemporaryDirectory
 
 import redis
 
+from willcall.stores.private_folders import make_private_folder
+
 #: Seconds that a server may take to start.
 START_TIMEOUT = 15.0
 
@@ -66,7 +68,8 @@ class EmbeddedRedis:
 
     def start(self) -> None:
         """Start the server and wait until it responds. Raises RedisStartError."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(self.folder)
+        self.folder.chmod(0o700)  # one of an earlier release: only the server uses it
         with (self.folder / "redis.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [executable(), "-"],
@@ -74,6 +77,7 @@ class EmbeddedRedis:
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
+                umask=0o077,  # its files hold tickets
                 start_new_session=True,  # so that a Ctrl-C does not stop it before its clients
             )
         settings = self._settings()

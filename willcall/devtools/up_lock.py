@@ -8,6 +8,7 @@ import psutil
 from redis import Redis
 
 from willcall.devtools.discovery import FILE, RunningDeployment, responds
+from willcall.stores.private_folders import make_private_folder
 
 #: Seconds that abandoned processes get to finish what they are doing.
 STOP_TIMEOUT = 10.0
@@ -17,7 +18,7 @@ STOP_TIMEOUT = 10.0
 def announce(redis_url: str) -> Iterator[None]:
     """Let other commands in this folder find the Redis, for the block."""
     running = RunningDeployment(os.getpid(), psutil.Process().create_time(), redis_url)
-    FILE.parent.mkdir(exist_ok=True)
+    make_private_folder(FILE.parent)
     draft = FILE.with_suffix(".new")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

@@ -15,6 +15,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from willcall.orders.errors import WillcallError
 from willcall.stores.documents_url import nearest_existing
+from willcall.stores.private_folders import is_open_to_others, make_private_folder
 
 #: Seconds that one operation of an object store may take.
 TIMEOUT = 15.0
@@ -64,6 +65,11 @@ class FileStorage:
             if not os.access(place, os.W_OK | os.X_OK):
                 raise PermissionError
         return True
+
+    def is_open_to_others(self) -> bool:
+        """Return whether it is a folder that any user of this machine may list or change. Raises StorageError."""
+        with _translated():
+            return self._local and is_open_to_others(Path(self._root))
 
     @contextmanager
     def draft(self) -> Iterator[IO[bytes]]:
@@ -119,7 +125,7 @@ class FileStorage:
     def _parts(self) -> Path:
         folder = Path(self._root, _PARTS)
         if not folder.is_dir():
-            folder.mkdir(parents=True, exist_ok=True)
+            make_private_folder(folder)
         return folder
 
 
@@ -132,7 +138,7 @@ def _rename(path: Path, target: Path) -> None:
     try:
         path.replace(target)
     except FileNotFoundError:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(target.parent)
         path.replace(target)
 
 

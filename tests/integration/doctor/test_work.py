@@ -196,7 +196,7 @@ def test_a_configuration_without_accounts_is_a_warning(make_context: MakeContext
 
 
 def test_documents_are_written_read_and_removed(make_context: MakeContext, tmp_path: Path) -> None:
-    (tmp_path / "documents").mkdir()
+    (tmp_path / "documents").mkdir(0o700)
     assert ok_message(make_context(), "documents").endswith("/documents is writable and readable")
     assert [path for path in (tmp_path / "documents").rglob("*") if path.is_file()] == []
 
@@ -228,6 +228,16 @@ def test_a_missing_folder_is_named_in_full_and_not_created(
     monkeypatch.chdir(tmp_path)
     assert ok_message(context, "documents").startswith(f"file://{tmp_path}/var/documents does not exist yet; ")
     assert not (tmp_path / "var").exists()
+
+
+def test_a_folder_open_to_all_users_is_a_warning(make_context: MakeContext, tmp_path: Path) -> None:
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    folder.chmod(0o755)
+    (finding,) = findings(make_context(documents_url=f"file://{folder}"), "documents")
+    assert (finding.level, finding.message) == ("warning", f"file://{folder} is open to all users of this machine")
+    folder.chmod(0o750)
+    assert ok_message(make_context(documents_url=f"file://{folder}"), "documents").endswith("writable and readable")
 
 
 def test_a_document_store_that_is_unreachable_is_an_error(make_context: MakeContext) -> None:

@@ -301,3 +301,34 @@ def test_an_object_store_that_hangs_is_a_storage_error_in_time(
         store.put(PDF, "ord-1")
     assert time.monotonic() - began < 30  # by itself, botocore waits a minute, and then tries again
     s3fs.S3FileSystem.clear_instance_cache()
+
+
+@pytest.fixture(params=[0o000, 0o022, 0o077])
+def umask(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = os.umask(request.param)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("umask")
+def test_folders_and_files_are_private_whatever_the_umask(tmp_path: Path, redis: "Redis") -> None:
+    store = DocumentStore(redis, f"file://{tmp_path}/var/documents")
+    store.put(PDF, "ord-1")
+    modes = {path: path.stat().st_mode & 0o777 for path in tmp_path.rglob("*")}
+    assert {mode for path, mode in modes.items() if path.is_dir()} == {0o700}
+    assert {mode for path, mode in modes.items() if path.is_file()} == {0o600}
+    assert len(modes) > 3
+
+
+def test_a_folder_that_exists_keeps_its_mode(tmp_path: Path) -> None:
+    """Its group may have been given access on purpose, such as a backup's or a volume's."""
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    folder.chmod(0o2770)
+    files = FileStorage(f"file://{folder}")
+    with files.draft() as draft:
+        files.store(draft, "ab/name.pdf")
+    assert folder.stat().st_mode & 0o7777 == 0o2770
+    assert not files.is_open_to_others()
+    folder.chmod(0o755)
+    assert files.is_open_to_others()

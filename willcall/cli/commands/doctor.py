@@ -3,6 +3,8 @@
 import logging
 from collections.abc import Sequence
 from enum import StrEnum
+from itertools import pairwise
+from pathlib import Path, PurePath
 from typing import Annotated
 
 import typer
@@ -18,12 +20,13 @@ from willcall.cli.output.console import print_json, stdout_console
 from willcall.config import Config, ConfigError
 
 
-class ProcessKind(StrEnum):
-    """The kinds of processes that send heartbeats."""
+class OwnProcess(StrEnum):
+    """What `--self` checks: a kind of process that sends heartbeats, or whichever of them the container runs."""
 
     WORKER = "worker"
     BEAT = "beat"
     API = "api"
+    AUTO = "auto"
 
 
 def doctor(
@@ -32,19 +35,24 @@ def doctor(
         list[str] | None, typer.Option(metavar="CHECK", help="Run only this check; may be repeated.")
     ] = None,
     own: Annotated[
-        ProcessKind | None, typer.Option("--self", help="Check only that such a process runs on this host.")
+        OwnProcess | None,
+        typer.Option("--self", help="Check only that such a process runs on this host; auto: what the container runs."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check the deployment, and say how to fix what is wrong. The exit code is 0 where nothing is."""
     if own and only:
         raise typer.BadParameter("cannot be combined with --only", param_hint="--self")
+    kind = main_process() if own is OwnProcess.AUTO else own
+    if own and kind is None:
+        typer.echo("This container runs no worker, beat or API, so there is nothing to check.")
+        return
     try:
         config = read_config()
     except ConfigError as problem:
         results, code = [CheckResult("config", config_errors(problem))], USAGE
     else:
-        results = [_check_own(config, own)] if own else _run_checks(config, only or [])
+        results = [_check_own(config, kind)] if kind else _run_checks(config, only or [])
         code = 0 if all(result.passed for result in results) else FAILED
     if as_json:
         print_json(results_to_json(results))
@@ -55,7 +63,18 @@ def doctor(
     raise typer.Exit(code)
 
 
-def _check_own(config: Config, kind: ProcessKind) -> CheckResult:
+def main_process(cmdline: Path = Path("/proc/1/cmdline")) -> str | None:
+    """Return the kind of the container's main process; `None` if it sends no heartbeats or is another program."""
+    try:
+        words = cmdline.read_text(errors="replace").split("\0")
+    except OSError:  # no such file on macOS
+        return None
+    commands = (after for word, after in pairwise(words) if PurePath(word).name == "willcall")
+    command = next(commands, None)
+    return command if command in set(OwnProcess) - {OwnProcess.AUTO} else None
+
+
+def _check_own(config: Config, kind: str) -> CheckResult:
     return CheckResult(kind, check_own_process(CheckContext(config), kind))
 
 

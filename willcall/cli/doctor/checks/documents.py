@@ -64,6 +64,7 @@ def _check_storage(url: str) -> Finding:
         with files.open(name) as file:
             same = file.read() == _CONTENT
         files.remove(name)
+        exposed = files.is_open_to_others()
     except NoRoomError as problem:
         fix = "Free some space, or raise the quota or limit; downloads continue automatically."
         return error(f"{where} is full: {problem}", fix)
@@ -72,4 +73,7 @@ def _check_storage(url: str) -> Finding:
         return error(f"{where} is not writable: {problem}", fix)
     if not same:
         return error(f"{where} returned other content than was written", "Correct `documents_url`.")
+    if exposed:
+        fix = "Make it private: `chmod 0700`. Willcall does not change the mode of a folder that exists."
+        return warning(f"{where} is open to all users of this machine", fix)
     return ok(f"{where} is writable and readable")

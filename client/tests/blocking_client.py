@@ -15,8 +15,8 @@ class BlockingClient:
     """Runs an event loop during each call."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        self._loop = asyncio.new_event_loop()
         self._client = AsyncClient(*arguments, **options)
+        self._loop = asyncio.new_event_loop()
 
     def __enter__(self) -> "Self":
         return self
@@ -27,6 +27,8 @@ class BlockingClient:
     def close(self) -> None:
         self._loop.run_until_complete(self._client.__aexit__())
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        for task in asyncio.all_tasks(self._loop):  # generators that were left, which are being closed
+            self._loop.run_until_complete(task)
         self._loop.close()
 
     def __getattr__(self, name: str) -> Callable[..., Any]:

@@ -33,7 +33,7 @@ BATCH_BYTES = 15 * 1024 * 1024
 #: Orders of a page.
 PAGE = 200
 #: Largest JSON that is read. A page of orders holds everything that providers said about their tickets.
-MAX_JSON_BYTES = 256 * 1024 * 1024
+MAX_JSON_BYTES = 64 * 1024 * 1024
 MAX_DOCUMENT_BYTES = 256 * 1024 * 1024
 
 

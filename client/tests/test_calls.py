@@ -215,7 +215,7 @@ def test_the_feed_is_followed_through_an_outage(
     ]
 
 
-def test_a_followed_feed_ends_with_an_error_that_no_wait_would_mend(connect: Connect, server: Server) -> None:
+def test_a_followed_feed_ends_with_an_error_that_waiting_does_not_fix(connect: Connect, server: Server) -> None:
     server.answers = [httpx.Response(401, json={"detail": "the key is not valid"})]
     with pytest.raises(ApiError, match="the key is not valid"):
         next(connect().events().follow())

@@ -115,7 +115,7 @@ def _connect_to_master(address: RedisAddress, options: dict[str, Any]) -> "Redis
 
 def probe(client: "Redis") -> None:
     """Write as Willcall does, to check that Redis serves. Raises StoreError."""
-    load(client, "check_writes")(keys=[keys.PROBE])
+    load(client, "check_writes")(keys=[keys.PROBE, keys.STATE])
 
 
 class _PatientRetry(Retry):

@@ -8,6 +8,7 @@ import re
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+CLUSTER = "it is a Redis Cluster: Willcall needs one server, because its scripts need all keys there"
 #: The first word of each such answer, and what it means.
 NOT_SERVING = {
     "READONLY": "it is a replica and accepts no writes",
@@ -22,6 +23,8 @@ NOT_SERVING = {
     "UNBLOCKED": "it has just become a replica",
     "NOPERM": "its user lacks a permission",
     "DENIED": "it is in protected mode",
+    "MOVED": CLUSTER,
+    "CROSSSLOT": CLUSTER,
 }
 #: Redis before version 7 wraps the answer to a command of a script.
 _IN_SCRIPT = re.compile(r"@user_script: ?\d+: -([A-Z]+) ")
@@ -38,6 +41,11 @@ class NotServingError(RedisConnectionError):
         """`code` is the first word of its answer."""
         super().__init__(f"Redis answers {code}: {NOT_SERVING.get(code, 'it refuses the command')}")
         self.code = code
+
+    @property
+    def of_cluster(self) -> bool:
+        """Whether the server is part of a cluster, which Willcall can never use."""
+        return NOT_SERVING.get(self.code) == CLUSTER
 
 
 def not_serving_code(error: BaseException) -> str | None:

@@ -14,6 +14,7 @@ from workers.app import create_app
 from workers.backlog import BacklogReader
 from workers.broker_checks import check_connection
 from workers.logs import configure_logging
+from workers.startup import refuse_unusable_servers
 
 log = structlog.get_logger(__name__)
 
@@ -27,6 +28,7 @@ def run_api(config: Config, host: str, port: int) -> None:
     if exposed and not config.settings.api.keys:
         why = f"is empty, and without keys the API listens on loopback, not {host}"
         raise ConfigError([FieldError("api.keys", why)])
+    refuse_unusable_servers(config)
     configure_logging(config)
     app = create_app(config, redis_timeout=REDIS_TIMEOUT)
     state = connect(config.settings.redis_url, timeout=REDIS_TIMEOUT)

@@ -9,12 +9,14 @@ from willcall.config import Config
 from willcall.runtime.heartbeat import BEAT, HeartbeatSender
 from workers.app import create_app
 from workers.logs import configure_logging
+from workers.startup import refuse_unusable_servers
 
 log = structlog.get_logger(__name__)
 
 
 def run_beat(config: Config) -> None:
     """Run beat."""
+    refuse_unusable_servers(config)
     configure_logging(config)
     app = create_app(config)
     with HeartbeatSender(app.willcall.stores.processes, "beat") as app.heartbeat:

@@ -15,6 +15,7 @@ from workers.app import CONCURRENCY, create_app
 from workers.bootsteps import send_heartbeats
 from workers.logs import configure_logging
 from workers.metrics_server import metrics_server
+from workers.startup import refuse_unusable_servers
 
 log = structlog.get_logger(__name__)
 
@@ -27,6 +28,7 @@ def run_worker(
     config: Config, concurrency: int = CONCURRENCY, queues: list[str] | None = None, metrics_port: int | None = None
 ) -> int:
     """Run a worker and return its exit code; `metrics_port` replaces the configured one."""
+    refuse_unusable_servers(config)
     configure_logging(config)
     if not config.settings.notify.secret:
         log.warning("callbacks are unsigned", why="notify.secret is not set")

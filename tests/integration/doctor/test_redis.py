@@ -9,9 +9,13 @@ import pytest
 from redis import Redis
 
 from tests.integration.doctor.conftest import MakeContext, Serve, findings, messages, ok_message
+from tests.waiting import wait_until
 from willcall.cli.doctor.checks.redis_server import CLOCKS_APART, REPLACED_SHOWN_FOR
+from willcall.cli.doctor.findings import CheckResult, Level
+from willcall.config import ConfigError
 from willcall.devtools.embedded_redis import EmbeddedRedis, free_port
 from willcall.stores import keys
+from workers.startup import refuse_unusable_servers
 
 
 def test_the_embedded_server_is_healthy(make_context: MakeContext) -> None:
@@ -75,7 +79,8 @@ def test_a_failed_snapshot_is_a_warning(make_context: MakeContext, server: Serve
     ("says", "level", "what"),
     [
         ({"redis_version": "5.0.14"}, "error", "version 5.0.14 is too old"),
-        ({"cluster_enabled": 1}, "error", "it is a cluster"),
+        ({"redis_version": "6.0.16", "valkey_version": "1"}, "error", "version Valkey 1 is too old"),
+        ({"cluster_enabled": 1}, "error", "it is a Redis Cluster"),
         ({"aof_last_write_status": "err"}, "error", "it could not write its append-only file"),
         ({"aof_last_bgrewrite_status": "err"}, "warning", "it could not rewrite its append-only file, which grows"),
     ],
@@ -87,7 +92,90 @@ def test_the_info_of_a_server_is_checked(
     context = make_context()
     info = context.redis.info() | says
     monkeypatch.setattr(context.redis, "info", lambda: info)
-    assert messages(context, "redis") == [(level, what)]
+    ((said, message),) = messages(context, "redis")
+    assert (said, message.partition(":")[0]) == (level, what)
+
+
+@pytest.mark.parametrize(
+    ("missing", "what"),
+    [
+        (["redis_version"], {"it does not say its version"}),
+        (["aof_enabled"], {"it does not say whether it has an append-only file"}),
+        (["maxmemory_policy", "maxmemory"], {"it does not say its eviction policy"}),
+        (["role", "used_memory", "used_memory_human", "rdb_last_bgsave_status", "aof_last_write_status"], set()),
+        (
+            ["aof_enabled", "maxmemory_policy", "aof_last_bgrewrite_status", "cluster_enabled"],
+            {"it does not say whether it has an append-only file", "it does not say its eviction policy"},
+        ),
+    ],
+)
+def test_what_a_server_does_not_say_is_unknown(
+    monkeypatch: pytest.MonkeyPatch, make_context: MakeContext, missing: list[str], what: set[str]
+) -> None:
+    context = make_context()
+    info = {name: value for name, value in context.redis.info().items() if name not in missing}
+    monkeypatch.setattr(context.redis, "info", lambda: info)
+    found = findings(context, "redis")
+    assert {finding.message for finding in found if finding.level is Level.HIDDEN} == what
+    assert CheckResult("redis", found).passed
+    if not what:
+        assert [finding.level for finding in found] == [Level.OK]
+
+
+@pytest.mark.parametrize("command", ["info", "config", "client", "memory", "role", "cluster", "command", "latency"])
+def test_a_user_may_lack_any_command_that_describes_the_server(
+    make_context: MakeContext, redis_server: EmbeddedRedis, redis: Redis, command: str
+) -> None:
+    redis.acl_setuser(
+        "narrow", reset=True, enabled=True, passwords=["+word"], keys=["*"], commands=["+@all", f"-{command}"]
+    )
+    context = make_context(redis_url=f"redis://narrow:word@127.0.0.1:{redis_server.port}/0")
+    for check in ("redis", "broker", "queues"):
+        found = findings(context, check)
+        assert [finding.level for finding in found] == [
+            Level.HIDDEN if (command, check) == ("info", "redis") else Level.OK
+        ]
+    redis.acl_deluser("narrow")
+
+
+@pytest.fixture
+def cluster(server: Serve) -> EmbeddedRedis:
+    """A cluster of one server, which has all places for keys."""
+    own = server(cluster_enabled="yes", cluster_port=free_port())
+    with Redis.from_url(own.url) as client:
+        client.execute_command("CLUSTER", "ADDSLOTS", *range(16_384))
+        wait_until(lambda: "cluster_state:ok" in client.execute_command("CLUSTER", "INFO").decode())
+    return own
+
+
+@pytest.mark.parametrize("rights", [["+@all"], ["+@all", "-info"]])
+def test_a_cluster_is_refused_by_doctor_and_at_start(
+    make_context: MakeContext, cluster: EmbeddedRedis, rights: list[str]
+) -> None:
+    with Redis.from_url(cluster.url) as client:
+        client.acl_setuser("some", reset=True, enabled=True, passwords=["+word"], keys=["*"], commands=rights)
+    url = f"redis://some:word@127.0.0.1:{cluster.port}/0"
+    ((level, what),) = messages(make_context(redis_url=url), "redis")
+    assert level == "error"
+    assert "it is a Redis Cluster: " in what
+    for settings in ({"redis_url": url}, {"broker_url": url}):
+        (name,) = settings
+        with pytest.raises(ConfigError, match=f"^{name}: cannot be used: it is a Redis Cluster: "):
+            refuse_unusable_servers(make_context(**settings).config)
+
+
+def test_a_server_that_is_too_old_is_refused_at_start(
+    make_context: MakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = make_context().config
+    refuse_unusable_servers(config)
+    monkeypatch.setattr("redis.Redis.info", lambda _: {"redis_version": "6.0.16"})
+    with pytest.raises(ConfigError, match=r"^redis_url: cannot be used: version 6\.0\.16 is too old: Willcall needs"):
+        refuse_unusable_servers(config)
+
+
+def test_a_server_that_is_unavailable_keeps_no_process_from_starting(make_context: MakeContext) -> None:
+    refuse_unusable_servers(make_context(redis_url=f"redis://127.0.0.1:{free_port()}/0").config)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from willcall.cli.error_messages import explain
 from willcall.cli.output.console import print_json, print_note
 from willcall.config import ConfigError
 from willcall.stores.connection import StoreError, connect
+from willcall.stores.server_info import read_server_info
 
 #: Seconds to wait for Redis.
 _TIMEOUT = 2.0
@@ -42,9 +43,12 @@ def _redis_server() -> str | None:
     """Return the version of the configured server; `None`, with a note on stderr, if it cannot be reached."""
     try:
         redis = connect(open_config().settings.redis_url, timeout=_TIMEOUT, retries=0)
-        return str(redis.info("server")["redis_version"])
+        found = read_server_info(redis).version
     except (ConfigError, StoreError) as error:
         explanation = explain(error)
         for line in (explanation.message if explanation else str(error)).splitlines():
             print_note(line)
         return None
+    if found is None:
+        print_note("The Redis server does not say its version, or its user may not run `INFO`.")
+    return found

@@ -12,6 +12,8 @@ class Level(StrEnum):
     WARNING = "warning"
     #: Orders are late or in danger, or will be.
     ERROR = "error"
+    #: The server does not say; the fix is what to check by hand.
+    HIDDEN = "unknown"
     #: Something that the check needs is unavailable, which is a finding of another check.
     UNKNOWN = "not checked"
 
@@ -35,7 +37,7 @@ class CheckResult:
     @property
     def passed(self) -> bool:
         """Whether there are no errors and everything could be checked."""
-        return all(finding.level in {Level.OK, Level.WARNING} for finding in self.findings)
+        return all(finding.level in {Level.OK, Level.WARNING, Level.HIDDEN} for finding in self.findings)
 
 
 def ok(message: str) -> Finding:
@@ -48,6 +50,10 @@ def warning(message: str, fix: str) -> Finding:
 
 def error(message: str, fix: str) -> Finding:
     return Finding(Level.ERROR, message, fix)
+
+
+def hidden(message: str, fix: str) -> Finding:
+    return Finding(Level.HIDDEN, message, fix)
 
 
 def unknown(message: str) -> Finding:

@@ -12,7 +12,7 @@ from willcall.cli.output.console import strip_control_characters
 from willcall.cli.output.styles import plain_table
 from willcall.views.formatting import format_count
 
-_STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "red", Level.UNKNOWN: "dim"}
+_STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "red", Level.HIDDEN: "yellow", Level.UNKNOWN: "dim"}
 
 
 def results_table(results: Sequence[CheckResult]) -> Table:
@@ -37,6 +37,7 @@ def summarize(results: Sequence[CheckResult]) -> str:
     parts = {
         Level.ERROR: f"{format_count(levels[Level.ERROR], 'problem')} {needs} fixing",
         Level.UNKNOWN: f"{levels[Level.UNKNOWN]} could not be checked",
+        Level.HIDDEN: f"{levels[Level.HIDDEN]} unknown",
         Level.WARNING: format_count(levels[Level.WARNING], "warning"),
     }
     summary = ", ".join(text for level, text in parts.items() if levels[level])

@@ -1,5 +1,5 @@
 -- Write as Willcall does, and leave nothing behind. A Redis user without one of these rights cannot run it.
--- KEYS     one key of Willcall's own
+-- KEYS     two of Willcall's own, which a cluster has in different places: it rejects the script
 -- Returns  nothing
 
 redis.call('SET', KEYS[1], 1, 'PX', 1000)

@@ -9,12 +9,13 @@ from willcall.cli.errors import FAILED, USAGE, CommandError
 from willcall.cli.output.console import redact_url
 from willcall.config import ConfigError
 from willcall.devtools.embedded_redis import RedisStartError
+from willcall.devtools.installation import install_command
 from willcall.orders.errors import RejectedOrderError, UnknownAccountError, WillcallError
 from willcall.stores.connection import StoreError
 from willcall.stores.outages import NotServingError, remedy
 
 #: Packages of the extra `dev`.
-_DEV_PACKAGES = {"aiohttp"}
+_DEV_PACKAGES = {"aiohttp", "psutil"}
 _USAGE_ERRORS = (RejectedOrderError, UnknownAccountError)
 
 
@@ -38,7 +39,7 @@ def explain(error: Exception) -> ErrorMessage | None:
         case StoreError():
             return ErrorMessage(_redis_message(error), FAILED)
         case ModuleNotFoundError() if (error.name or "").partition(".")[0] in _DEV_PACKAGES:
-            return ErrorMessage("this command is for development: pip install 'willcall[dev]'", FAILED)
+            return ErrorMessage(f"this command is for development: {install_command('dev')}", FAILED)
     return None
 
 

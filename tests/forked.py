@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Self
 
-from willcall.cli.main import main
+from willcall.cli.__main__ import main
 from willcall.simulator.launch import LOOPBACK, SimulatorProcess, run_simulator
 from willcall.simulator.script import Script
 

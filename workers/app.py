@@ -15,7 +15,7 @@ from willcall.runtime.composition import build_context
 from willcall.stores.connection import SOCKET_TIMEOUT
 from workers.bootsteps import SlotLimitStep
 from workers.broker import celery_app
-from workers.bulkhead import create_bulkhead
+from workers.bulkhead import Bulkhead, create_bulkhead
 from workers.dead_letters import store_dead_letter
 from workers.host_limits import HostLimits
 from workers.sender import CelerySender
@@ -35,14 +35,14 @@ def create_app(
 ) -> Celery:
     """Return an application that can send tasks and run them; `queues` are those it serves, all by default.
 
-    Tasks find what they need in its attributes: `willcall` (the context of the use cases), `bulkhead`, `host_limits`
-    and `store_dead_letter`.
+    Tasks find what they need in its attributes: `willcall` (the context of the use cases, which a reload replaces),
+    `bulkhead`, `host_limits` and `store_dead_letter`. A worker serves the queues in `served_queues`.
     """
     app = celery_app(config.broker_url, queue_names(config))
     app.conf.update(_settings(config))
     app.willcall = build_context(config, CelerySender(app), redis_timeout)
-    poll_queues = sorted({poll_queue(key) for key in config.accounts})
-    app.bulkhead = create_bulkhead(concurrency, queues or queue_names(config), poll_queues)
+    app.bulkhead = divide_slots(config, concurrency, queues)
+    app.served_queues = list(queues) or queue_names(config)
     app.steps["consumer"].add(SlotLimitStep)
     app.store_dead_letter = partial(store_dead_letter, app)
     app.host_limits = HostLimits(app.bulkhead, concurrency)
@@ -53,6 +53,12 @@ def create_app(
         if not name.startswith("celery."):  # an outage is logged without a stack per task
             task.throws = (*task.throws, RedisConnectionError, RedisTimeoutError)
     return app
+
+
+def divide_slots(config: Config, concurrency: int, queues: Collection[str] = ()) -> Bulkhead:
+    """Return the slots of a worker that serves `queues`, all by default."""
+    poll_queues = sorted({poll_queue(key) for key in config.accounts})
+    return create_bulkhead(concurrency, queues or queue_names(config), poll_queues)
 
 
 def _settings(config: Config) -> dict[str, Any]:

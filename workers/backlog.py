@@ -29,7 +29,7 @@ class BacklogReader:
     def __init__(self, app: "Celery", queues: Sequence[str]) -> None:
         timeouts = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT}
         self._connection: Connection = app.connection_for_write(connect_timeout=TIMEOUT, transport_options=timeouts)
-        self._queues = queues
+        self.queues = queues
         self._lock = Lock()
 
     def __call__(self) -> dict[str, QueueBacklog]:
@@ -71,12 +71,12 @@ class BacklogReader:
         return self._read_redis(channel) if isinstance(channel, Channel) else self._read_rabbitmq()
 
     def _read_redis(self, channel: Channel) -> dict[str, QueueBacklog]:
-        ready = channel.queues.lengths(self._queues)
-        delayed = delayed_stats(channel.queues.client, self._queues, channel.global_keyprefix)
-        return {queue: QueueBacklog(ready[queue], delayed[queue].count, delayed[queue].lag) for queue in self._queues}
+        ready = channel.queues.lengths(self.queues)
+        delayed = delayed_stats(channel.queues.client, self.queues, channel.global_keyprefix)
+        return {queue: QueueBacklog(ready[queue], delayed[queue].count, delayed[queue].lag) for queue in self.queues}
 
     def _read_rabbitmq(self) -> dict[str, QueueBacklog]:
-        found = {queue: QueueBacklog(ready) for queue in self._queues if (ready := self._count(queue)) is not None}
+        found = {queue: QueueBacklog(ready) for queue in self.queues if (ready := self._count(queue)) is not None}
         delayed = self._count(*DELAY_QUEUES)
         return found if delayed is None else {**found, DELAYED: QueueBacklog(0, delayed)}
 

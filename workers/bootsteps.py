@@ -4,7 +4,9 @@ from typing import Any
 
 from celery import Celery, bootsteps
 
+from willcall.runtime import hangup
 from willcall.runtime.heartbeat import BEAT, HeartbeatSender
+from willcall.runtime.live_config import LiveConfig
 from workers.transport.channel import Channel
 
 #: By name, for beat and the API import this module too, and need no worker of Celery.
@@ -15,6 +17,53 @@ def send_heartbeats(app: Celery, heartbeat: HeartbeatSender) -> None:
     """Have the event loop of this application's worker send heartbeats."""
     app.heartbeat = heartbeat
     app.steps["consumer"].add(HeartbeatStep)
+
+
+def reload_on_hangup(app: Celery, live: LiveConfig) -> None:
+    """Have SIGHUP reload the configuration of this application's worker, and its consumer follow the queues."""
+    app.live_config = live
+    app.steps["worker"].add(HangupStep)
+    app.steps["consumer"].add(QueuesStep)
+
+
+class HangupStep(bootsteps.StartStopStep):
+    """Handles SIGHUP. It starts after Celery has set its own handler, which would restart the worker."""
+
+    def start(self, worker: Any) -> None:
+        """Start to handle it."""
+        hangup.handle(worker.app.live_config.request)
+
+
+class QueuesStep(bootsteps.StartStopStep):
+    """Makes a worker consume from the queues that it serves, which a reload may change.
+
+    Compared once per second: so it does not matter whether the broker was reachable at the time of the reload.
+    """
+
+    requires = (_TASKS,)
+
+    def __init__(self, consumer: Any, **options: Any) -> None:
+        super().__init__(consumer, **options)
+        self._timer: Any = None
+
+    def start(self, consumer: Any) -> None:
+        """Start to compare."""
+        self._timer = consumer.timer.call_repeatedly(BEAT, self._follow, (consumer,))
+
+    def stop(self, consumer: Any) -> None:
+        """Stop to compare."""
+        if self._timer:
+            consumer.timer.cancel(self._timer)
+
+    shutdown = stop
+
+    def _follow(self, consumer: Any) -> None:
+        app, consumed = consumer.app, {queue.name for queue in consumer.task_consumer.queues}
+        for name in set(app.served_queues) - consumed:
+            app.prepare_queue(consumer.connection, app.amqp.queues[name])
+            consumer.add_task_queue(name)
+        for name in consumed.difference(app.served_queues):
+            consumer.cancel_task_queue(name)
 
 
 class SlotLimitStep(bootsteps.StartStopStep):

@@ -92,6 +92,11 @@ class Bulkhead:
     _messages: OrderedDict[str, tuple[str, float]] = field(default_factory=OrderedDict)
     _schedules: dict[str, SlotSchedule] = field(default_factory=dict)
 
+    def divide(self, other: "Bulkhead") -> None:
+        """Divide the slots as another one does. Messages keep the slots that they occupy."""
+        with self._lock:
+            self.quotas, self.shared = other.quotas, other.shared
+
     @property
     def threads(self) -> int:
         """The number of threads that all slots need."""

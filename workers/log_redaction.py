@@ -39,6 +39,8 @@ _KNOWN: dict[str, Collection[int | str]] = {
     "%s ready.": {0},
     "Connected to %s": {0},
     "consumer: Cannot connect to %s: %s.": {0, 2},
+    "Started consuming from %s": {0},
+    "Canceling queue %s": {0},
     "Received unregistered task of type %s.": {0},
     "Task %(name)s[%(id)s] %(description)s: %(exc)s": {"name", "id", "description"},
     "Task %(name)s[%(id)s] %(exc)s": {"name", "id"},
@@ -147,8 +149,13 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str]) -> None:
         """Search for `secrets` as they are, percent-encoded, and as JSON writes them."""
+        self._forms: list[str] = []
+        self.add(secrets)
+
+    def add(self, secrets: Iterable[str]) -> None:
+        """Search for these too. Earlier ones stay: lines about work that began with them may follow."""
         forms = {form for secret in secrets if len(secret) >= MIN_SECRET_LENGTH for form in _encoded_forms(secret)}
-        self._forms = sorted(forms, key=len, reverse=True)
+        self._forms = sorted(forms.union(self._forms), key=len, reverse=True)
 
     def __call__(self, _: object, __: str, line: Any) -> str:
         """Return the line without secrets."""

@@ -23,12 +23,15 @@ log = structlog.get_logger(__name__)
 _VERBOSE = ("celery.worker.strategy", "celery.app.trace", "celery.beat", "kombu", "amqp", "urllib3")
 
 
-def configure_logging(config: Config, level: int = logging.INFO) -> None:
+def configure_logging(config: Config, level: int = logging.INFO) -> Redactor:
     """Send all log lines of this process to stderr, and uncaught exceptions as well.
 
     `config` has the secrets that no line may contain. Its warnings are logged, but not at the higher level of commands,
     which print them.
+
+    Returns what removes the secrets.
     """
+    redactor = Redactor(secret_values(config))
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -55,7 +58,7 @@ def configure_logging(config: Config, level: int = logging.INFO) -> None:
                 render_errors,
                 _order_fields,
                 renderer,
-                Redactor(secret_values(config)),
+                redactor,
             ],
         )
     )
@@ -74,6 +77,7 @@ def configure_logging(config: Config, level: int = logging.INFO) -> None:
     sys.unraisablehook = lambda failed: log.error("cleanup failed", exc_info=failed.exc_value)
     if config.warnings and level <= logging.INFO:
         log.warning("configuration warnings", warnings=[str(warning) for warning in config.warnings])
+    return redactor
 
 
 def _order_fields(_: object, __: str, event: EventDict) -> EventDict:

@@ -12,6 +12,7 @@ from kombu.entity import Exchange, Queue
 from kombu.exceptions import OperationalError
 from kombu.transport.native_delayed_delivery import (
     MAX_LEVEL,
+    bind_queue_to_native_delayed_delivery_exchange,
     calculate_routing_key,
     level_name,
 )
@@ -79,6 +80,14 @@ class RabbitCelery(WillcallCelery):
     """Sends countdowns of any length, and raises the same error whenever RabbitMQ does not accept a message."""
 
     events_cls = f"{__name__}:{_Events.__qualname__}"
+
+    def make_queue(self, name: str) -> Queue:
+        """Return the declaration of a queue for task messages."""
+        return _queue(name)
+
+    def prepare_queue(self, connection: Any, queue: Queue) -> None:
+        """Connect a new queue with delayed delivery, as Celery does with all queues when a worker starts."""
+        bind_queue_to_native_delayed_delivery_exchange(connection, queue)
 
     def postpone(self, message: Any) -> bool:
         """Delay a message that is not due yet. Returns whether it was delayed.

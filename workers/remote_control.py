@@ -76,6 +76,13 @@ class WillcallCelery(Celery):
 
     control_cls = f"{__name__}:{Control.__qualname__}"
 
+    def make_queue(self, name: str) -> Queue:
+        """Return the declaration of a queue for task messages."""
+        return Queue(name)
+
+    def prepare_queue(self, connection: Any, queue: Queue) -> None:
+        """Prepare the broker for countdowns of messages in a new queue. Redis needs nothing."""
+
     def postpone(self, _: Any) -> bool:
         """Delay a message that is not due yet, if the broker has not done so. Returns whether it was delayed."""
         return False

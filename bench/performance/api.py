@@ -25,7 +25,7 @@ from bench.performance.results import Window, median, ratios
 from bench.performance.speed import cpu
 from bench.performance.systems import wait_until
 from willcall.devtools.embedded_redis import free_port
-from willcall.devtools.local_deployment import WEBHOOK_TOKENS, LocalDeployment
+from willcall.devtools.local_deployment import LocalDeployment, webhook_token
 from willcall.orders.model import Status
 from willcall.simulator.order_status import SimulatedStatus
 from willcall.simulator.providers import REGISTRY
@@ -78,7 +78,7 @@ def webhook_calls(provider: ProviderName, numbers: Iterable[int], script: PushSc
     """Return the webhook of each order, as the simulator makes and signs it."""
     simulated = REGISTRY[provider]
     credentials = simulated.default_credentials("default")
-    path = f"/webhooks/{provider}/default/{WEBHOOK_TOKENS[provider]}"
+    path = f"/webhooks/{provider}/default/{webhook_token(f'{provider}/default')}"
     calls = []
     for number in numbers:
         order = OrderScript(provider=provider, reference=reference(number))

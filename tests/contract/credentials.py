@@ -14,8 +14,8 @@ TABLES: dict[str, list[dict[str, Any]]] = {
         },
         {"base_url": "https://api.funtrips.example/live", "public_bearer": "s3cret-public-bearer"},
     ],
-    "tiqets": [{"api_key": "s3cret-api-key", "webhook_token": "s3cret-webhook-token"}],
-    "tixstock": [{"bearer_token": "s3cret-bearer-token", "webhook_token": "s3cret-webhook-token"}],
+    "tiqets": [{"api_key": "s3cret-api-key", "webhook_token": "s3cret-token-of-tiqets"}],
+    "tixstock": [{"bearer_token": "s3cret-bearer-token", "webhook_token": "s3cret-token-of-tixstock"}],
     "voordemensen": [{"client_name": "demo"}],
     "paylogic": [{"username": "app", "password": "s3cret-password"}, {"cognito_token": "s3cret-cognito-token"}],
 }

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from tests.contract.credentials import TABLES
 from willcall.orders.outcomes import outcome_name
 from willcall.orders.pushes import ChangePush, InvalidPush, OrderProgress, OutcomePush, TicketsPush
-from willcall.providers.base import Credentials
+from willcall.providers.base import Credentials, OrderQuery
 from willcall.providers.pushes import (
     ParsedPush,
     Pushes,
@@ -164,6 +164,17 @@ def test_unsigned_pushes_of_tixstock_are_ignored(body: bytes, signature: str, ke
         assert pushes.answer_push(reading, PROGRESS[0], credentials).status == 401
 
 
+def test_a_signature_with_any_of_the_bearer_tokens_is_valid() -> None:
+    adapter = ADAPTERS["tixstock"]
+    table = TABLES["tixstock"][0]
+    rotating = adapter.credentials.model_validate(table | {"bearer_token": ["the-new-token", table["bearer_token"]]})
+    assert adapter.pushes is not None
+    reading = adapter.pushes.read_push(signed("tixstock", b"{}"), rotating)
+    assert isinstance(reading, UnreadablePush)
+    request = adapter.status_request(OrderQuery("1"), rotating, None)
+    assert request.headers["Authorization"] == "Bearer the-new-token"
+
+
 def test_a_signature_may_be_in_upper_or_lower_case() -> None:
     pushes, credentials = pushes_of("tixstock")
     call = signed("tixstock", b"{}")
@@ -182,5 +193,6 @@ def test_details_never_quote_the_body(name: str) -> None:
 
 @pytest.mark.parametrize("token", ["a/b", "a?b", "a#b", "a%2Fb", "", "a b"])
 def test_a_webhook_token_must_fit_into_a_path(token: str) -> None:
+    long = token and f"0123456789abcdef{token}"
     with pytest.raises(ValueError, match="webhook_token"):
-        ADAPTERS["tiqets"].credentials.model_validate(TABLES["tiqets"][0] | {"webhook_token": token})
+        ADAPTERS["tiqets"].credentials.model_validate(TABLES["tiqets"][0] | {"webhook_token": long})

@@ -76,7 +76,9 @@ class Prometheus:
 
 def test_prometheus_sees_all_processes_and_a_revoked_key(deployment: Setup, tmp_path: Path) -> None:
     require_command("prometheus")
-    system = deployment({"tiqets/default": {}}, api={"keys": ["of-a-backend"], "operator_keys": ["key-of-an-operator"]})
+    system = deployment(
+        {"tiqets/default": {}}, api={"keys": ["key-of-a-backend"], "operator_keys": ["key-of-an-operator"]}
+    )
     port = free_port()
     system.start("worker", "--metrics-port", str(port))
     system.start("beat")

@@ -2,32 +2,43 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 
 from anyio import create_task_group, sleep, to_thread
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 
 from willcall.api import accounts, batch, dead_letters, documents, events, health, metrics, orders, problems
+from willcall.api import reload as reloading
 from willcall.api.board import routes as board
+from willcall.api.board.access import BoardAccess
 from willcall.api.metrics_collector import Queues
 from willcall.api.middleware import WORKER_THREADS, RequestMiddleware
 from willcall.api.openapi import DESCRIPTION, VERSION, install_openapi, responses
 from willcall.api.problems import ProblemType
 from willcall.api.request_body import BodyReceiver
 from willcall.api.request_models import Batch, Override, Pause
-from willcall.api.security import DocumentationGuard, Keys, require_any_key, require_key
+from willcall.api.security import Access, DocumentationGuard, require_any_key, require_key, require_operator_key
 from willcall.api.webhooks import webhook_routes
+from willcall.config import Config
 from willcall.orders.submission import SubmitOrder
 from willcall.runtime.heartbeat import BEAT, HeartbeatSender
+from willcall.runtime.live_config import Commit, LiveConfig
 from willcall.usecases.context import Context
 
 
 def create_api(
-    context: Context, checks: Mapping[str, Callable[[], object]], queues: Queues, *, exposed: bool
+    current: Callable[[], Context],
+    checks: Mapping[str, Callable[[], object]],
+    queues: Queues,
+    *,
+    exposed: bool,
+    live: LiveConfig | None = None,
 ) -> RequestMiddleware:
     """Assemble the application.
 
-    `checks` are the readiness checks, by service. `exposed`: it is reachable beyond loopback.
+    `current` returns the context, which a reload replaces; each request uses one to its end. `checks` are the readiness
+    checks, by service. `exposed`: it is reachable beyond loopback. `live`: the configuration to follow.
     """
     app = FastAPIOffline(
         title="Willcall",
@@ -38,22 +49,37 @@ def create_api(
         redirect_slashes=False,
         lifespan=_lifespan,
     )
-    app.state.context = context
-    app.state.keys = Keys(context.settings.api.keys)
-    app.state.all_keys = Keys((*context.settings.api.keys, *context.settings.api.operator_keys))
+    context = current()
+    app.state.current_context = current
+    app.state.live_config = live
+    app.state.access = Access.of(context.settings.api)
     app.state.body_receiver = BodyReceiver()
     app.state.readiness = health.ReadinessChecks(checks)
-    app.state.metrics = metrics.registry(context, queues)
+    app.state.metrics = metrics.registry(current, queues)
     app.add_middleware(DocumentationGuard)
     problems.install_error_handlers(app)
     app.include_router(_with_key(require_key, orders.router, documents.router, batch.router, events.router))
     app.include_router(_with_key(require_any_key, accounts.router, dead_letters.router, orders.operator_router))
-    app.include_router(webhook_routes(context))
+    app.include_router(_with_key(require_operator_key, reloading.router))
+    app.include_router(webhook_routes(current))
     app.include_router(health.router)
     app.include_router(metrics.router)
     streams = board.install(app, context, exposed=exposed)
+    if live:
+        live.subscribe(partial(_prepare_access, app, exposed=exposed))
     install_openapi(app, [SubmitOrder, Batch, Pause, Override])
     return RequestMiddleware(app, streams.stop)
+
+
+def _prepare_access(app: FastAPI, config: Config, *, exposed: bool) -> Commit:
+    """Prepare what checks keys. Sessions end with the operator key that opened them."""
+    access = Access.of(config.settings.api)
+    board_access = BoardAccess(config.settings.api, app.state.current_context().stores.sessions, exposed=exposed)
+
+    def commit() -> None:
+        app.state.access, app.state.board_access = access, board_access
+
+    return commit
 
 
 def _with_key(require: Callable[..., object], *routers: APIRouter) -> APIRouter:
@@ -69,8 +95,8 @@ def _with_key(require: Callable[..., object], *routers: APIRouter) -> APIRouter:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     to_thread.current_default_thread_limiter().total_tokens = WORKER_THREADS
-    context: Context = app.state.context
-    with HeartbeatSender(context.stores.processes, "api") as heartbeat:
+    processes = app.state.current_context().stores.processes
+    with HeartbeatSender(processes, "api", live=app.state.live_config) as heartbeat:
         async with create_task_group() as group:
             group.start_soon(_beat, heartbeat)
             yield

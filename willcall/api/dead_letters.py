@@ -9,7 +9,8 @@ from willcall.api.openapi import responses
 from willcall.api.problems import ProblemType
 from willcall.api.responses import SchemaResponse
 from willcall.schemas import operations as schemas
-from willcall.usecases.dead_letters import Via, clear, dead_letter_schema, requeue
+from willcall.usecases.dead_letters import clear, dead_letter_schema, requeue
+from willcall.usecases.ports import Via
 
 router = APIRouter(prefix="/v1/dead-letters", tags=["dead letters"])
 

@@ -21,7 +21,7 @@ _ORDER_ID: TypeAdapter[str] = TypeAdapter(OrderId)
 
 
 async def get_context(request: Request) -> Context:
-    return request.app.state.context  # type: ignore[no-any-return]
+    return request.app.state.current_context()  # type: ignore[no-any-return]
 
 
 async def valid_order_id(order_id: Annotated[str, Path(description="The order's id.", examples=["cart-42"])]) -> str:

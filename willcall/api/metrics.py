@@ -1,5 +1,6 @@
 """`/metrics`: this process, and the state of the system. No label holds an id, reference or secret."""
 
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
@@ -17,10 +18,10 @@ from willcall.usecases.context import Context
 router = APIRouter(tags=["health"])
 
 
-def registry(context: Context, queues: Queues) -> CollectorRegistry:
+def registry(current: Callable[[], Context], queues: Queues) -> CollectorRegistry:
     found = CollectorRegistry()
-    found.register(context.meters.registry)
-    found.register(MetricsCollector(context, queues))
+    found.register(current().meters.registry)
+    found.register(MetricsCollector(current, queues))
     return found
 
 

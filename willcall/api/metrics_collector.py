@@ -18,15 +18,16 @@ from willcall.usecases.ports import Recipient
 Queues = Callable[[], Mapping[str, QueueBacklog]]
 
 _ACCOUNT = ("provider", "account")
-_KINDS = ("worker", "beat", "api")
+_KINDS = ("worker", "beat", "api", "flower")
 
 
 class MetricsCollector(Collector):
     """Reads the state for every scrape. Raises StoreError."""
 
-    def __init__(self, context: Context, queues: Queues) -> None:
-        self._context = context
-        self._stores = context.stores
+    def __init__(self, current: Callable[[], Context], queues: Queues) -> None:
+        """`current` returns the context, which a reload replaces."""
+        self._current = current
+        self._stores = current().stores
         self._queues = queues
 
     def describe(self) -> list[Metric]:
@@ -53,8 +54,8 @@ class MetricsCollector(Collector):
         unconfigured = _by_account(
             "willcall_orders_unconfigured", "Open orders whose account is not in the configuration."
         )
-        listing, late = self._stores.listing, now - self._context.settings.sweeps.grace
-        accounts = sorted({*self._context.accounts, *self._stores.orders.accounts()})
+        listing, late = self._stores.listing, now - self._current().settings.sweeps.grace
+        accounts = sorted({*self._current().accounts, *self._stores.orders.accounts()})
         for key, tally in zip(accounts, listing.summaries(accounts, late), strict=True):
             labels = key.split("/", 1)
             for status, count in tally.counts.items():
@@ -63,7 +64,7 @@ class MetricsCollector(Collector):
             overdue.add_metric(labels, tally.backlog.due)
             held.add_metric(labels, tally.backlog.held)
             oldest.add_metric(labels, 0.0 if tally.first_due is None else max(0.0, now - tally.first_due))
-            unconfigured.add_metric(labels, 0 if key in self._context.accounts else count_open(tally.counts))
+            unconfigured.add_metric(labels, 0 if key in self._current().accounts else count_open(tally.counts))
         yield from (orders, waiting, overdue, held, oldest, unconfigured)
         attention = GaugeMetricFamily(
             "willcall_orders_attention", "Orders that need attention.", labels=(*_ACCOUNT, "reason")
@@ -86,7 +87,7 @@ class MetricsCollector(Collector):
         )
         booked = _by_account("willcall_account_booked", "Requests waiting for a booked token.")
         ahead = _by_account("willcall_account_booked_ahead_seconds", "How far ahead the last booked token is.")
-        for account in self._context.accounts.values():
+        for account in self._current().accounts.values():
             labels, state = (account.provider, account.name), self._stores.accounts.state(account.key, account.rate)
             for one in AccountHealth:
                 health.add_metric([*labels, one.value], one in {state.health, state.without_pause.health})
@@ -147,7 +148,7 @@ class MetricsCollector(Collector):
         failed = _by_sweep("willcall_sweep_failed", "1 if the last run failed, otherwise 0.")
         every = _by_sweep("willcall_sweep_interval_seconds", "How often beat starts the sweep.")
         results = _by_sweep("willcall_sweep_results", "Results of the last run.", "result")
-        intervals = self._context.settings.sweeps.intervals
+        intervals = self._current().settings.sweeps.intervals
         for name, run in sorted(self._stores.sweeps.last_runs().items()):
             last.add_metric((name,), run.at)
             took.add_metric((name,), run.seconds)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from hmac import compare_digest
 from ipaddress import ip_address
@@ -13,6 +14,7 @@ from pydantic import SecretStr
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from willcall.api.problems import ProblemError, ProblemType
+from willcall.config.settings import ApiSettings
 
 bearer = HTTPBearer(auto_error=False, scheme_name="key", description="One of `api.keys`.")
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]
@@ -43,14 +45,36 @@ class Keys:
         return any(matches)
 
 
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The configured keys: those of backends, those of operators, and both."""
+
+    backends: Keys
+    operators: Keys
+    any: Keys
+
+    @classmethod
+    def of(cls, settings: ApiSettings) -> "Access":
+        operators = settings.all_operator_keys
+        return cls(Keys(settings.keys), Keys(operators), Keys((*settings.keys, *operators)))
+
+
 async def require_key(request: Request, credentials: Credentials) -> None:
     """Require a backend's key; without any keys, a request from this machine. Raises ApiError."""
-    _require(request, request.app.state.keys, credentials)
+    access: Access = request.app.state.access
+    _require(request, access, access.backends, credentials)
 
 
 async def require_any_key(request: Request, credentials: Credentials) -> None:
     """Require a backend's or an operator's key. Raises ApiError."""
-    _require(request, request.app.state.all_keys, credentials)
+    access: Access = request.app.state.access
+    _require(request, access, access.any, credentials)
+
+
+async def require_operator_key(request: Request, credentials: Credentials) -> None:
+    """Require an operator's key; without any keys, a request from this machine. Raises ApiError."""
+    access: Access = request.app.state.access
+    _require(request, access, access.operators, credentials)
 
 
 class DocumentationGuard:
@@ -63,7 +87,7 @@ class DocumentationGuard:
         if scope["type"] == "http" and f"{scope['path']}/".startswith(("/docs/", "/openapi.json/")):
             request = Request(scope)
             try:
-                if not request.app.state.all_keys:
+                if not request.app.state.access.any:
                     _require_this_machine(request)
             except ProblemError as refused:
                 await refused.response()(scope, receive, send)
@@ -95,8 +119,8 @@ def _is_loopback(host: str) -> bool:
     return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
-def _require(request: Request, keys: Keys, credentials: HTTPAuthorizationCredentials | None) -> None:
-    if not request.app.state.all_keys:
+def _require(request: Request, access: Access, keys: Keys, credentials: HTTPAuthorizationCredentials | None) -> None:
+    if not access.any:
         _require_this_machine(request)
     elif credentials is None or not keys.accept(credentials.credentials):
         what = "a key is required" if credentials is None else "the key is not valid"

@@ -7,7 +7,7 @@ Bodies, tokens and references are never logged; a proxy must not write paths int
 import asyncio
 import hmac
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect
 
 from willcall.api.request_body import BodyLimits, BodyReceiver, ReceivedBody, TooLargeError
 from willcall.providers.base import Account
-from willcall.providers.credentials import webhook_token
+from willcall.providers.credentials import webhook_tokens
 from willcall.providers.pushes import Pushes, PushRequest
 from willcall.stores.connection import StoreError
 from willcall.stores.documents import StorageError
@@ -51,15 +51,16 @@ class _Calls:
         self.turns = asyncio.Semaphore(MAX_CALLS_PER_ACCOUNT)
 
 
-def webhook_routes(context: Context) -> APIRouter:
-    """Return the route, for the accounts of the context."""
+def webhook_routes(current: Callable[[], Context]) -> APIRouter:
+    """Return the route, for the accounts of the current context."""
     router = APIRouter()
     calls: dict[str, _Calls] = defaultdict(_Calls)
     threads = CapacityLimiter(MAX_CALLS)
-    limit = context.settings.api.max_webhook_bytes
 
     @router.post("/webhooks/{provider}/{account}/{token}", include_in_schema=False)
     async def receive(provider: str, account: str, token: str, request: Request) -> Response:
+        context = current()
+        limit = context.settings.api.max_webhook_bytes
         found = _called(context, f"{provider}/{account}", token)
         if found is None:
             return _problem(404, "Not Found")
@@ -98,10 +99,11 @@ async def _received(request: Request, limits: BodyLimits, calls: _Calls) -> Asyn
 def _called(context: Context, key: str, token: str) -> tuple[Account, Pushes] | None:
     """Return the account with this token, or `None`; compared in constant time."""
     account = context.accounts.get(key)
-    expected = webhook_token(account.credentials) if account else None
+    expected = [known.get_secret_value() for known in webhook_tokens(account.credentials)] if account else []
     # Providers' forms are often filled in with a trailing blank.
-    same = hmac.compare_digest(token.strip().encode(), (expected or _NO_TOKEN).encode())
-    if account is None or account.adapter.pushes is None or expected is None or not same:
+    given = token.strip().encode()
+    same = [hmac.compare_digest(given, known.encode()) for known in expected or [_NO_TOKEN]]  # all of them, in any case
+    if account is None or account.adapter.pushes is None or not expected or not any(same):
         return None
     return account, account.adapter.pushes
 

@@ -37,6 +37,7 @@ COMMANDS = {
     "demo": ("demo", "demo", OPERATIONS, "Fulfil orders from five simulated providers on this machine."),
     "doctor": ("doctor", "doctor", OPERATIONS, "Check the deployment, and say how to fix what is wrong."),
     "dead-letters": ("dead_letters", "dead_letters", OPERATIONS, "List messages that no task could process."),
+    "reload": ("reload", "reload", OPERATIONS, "Have every process take its configuration as it is now."),
     "sweep": ("sweep", "sweep", OPERATIONS, "Run a sweep now, in this process."),
     "check-config": ("check_config", "check_config", OPERATIONS, "Check the configuration and show its accounts."),
     "version": ("version", "version", OPERATIONS, "Show the versions of Willcall and what it runs on."),

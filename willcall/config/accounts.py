@@ -15,7 +15,7 @@ from willcall.orders.errors import FieldError, UnknownAccountError
 from willcall.orders.policy import PollPolicy, Rate
 from willcall.orders.submission import NAME_PATTERN
 from willcall.providers.base import Account, Adapter
-from willcall.providers.credentials import webhook_token
+from willcall.providers.credentials import webhook_tokens
 from willcall.providers.registry import ADAPTERS
 from willcall.setting_types.table import ConfigTable
 
@@ -144,7 +144,7 @@ def _read_account(adapter: Adapter, name: str, table: dict[str, Any], errors: li
     path = f"providers.{adapter.name}.{_quoted(name)}"
     given = {part: table.pop(part, {}) for part in ACCOUNT_TABLES}
     credentials = _read_table(adapter.credentials, {}, table, path, errors, schema=account_schema(adapter))
-    defaults = _polling_defaults(adapter.defaults.polling, calls_back=bool(credentials and webhook_token(credentials)))
+    defaults = _polling_defaults(adapter.defaults.polling, calls_back=bool(credentials and webhook_tokens(credentials)))
     rate = _read_table(_RateTable, asdict(adapter.defaults.rate), given["rate"], f"{path}.rate", errors)
     polling = _read_table(_PollingTable, defaults, given["polling"], f"{path}.polling", errors)
     health = _read_table(_HealthTable, {}, given["health"], f"{path}.health", errors)

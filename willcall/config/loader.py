@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from willcall.config.accounts import account_schema, find_account, read_accounts
 from willcall.config.clients import unused_patterns
 from willcall.config.environment import FILE_VARIABLE, overlay
+from willcall.config.keys import key_errors
 from willcall.config.schema import ANY_NAME, Schema, table_errors, table_schema
 from willcall.config.settings import Settings
 from willcall.orders.errors import FieldError, WillcallError
@@ -34,12 +35,14 @@ class ConfigError(WillcallError):
 class Config:
     """The whole configuration. `accounts` are by their key, `<provider>/<account>`.
 
-    `warnings` name what has no effect: environment variables, and patterns that match no account.
+    `warnings` name what has no effect: environment variables, and patterns that match no account. `file` is the
+    one that was read.
     """
 
     settings: Settings
     accounts: Mapping[str, Account]
     warnings: Sequence[FieldError] = field(default=(), compare=False)
+    file: Path | None = None
 
     def account(self, provider: str, name: str) -> Account:
         """Return an account. Raises UnknownAccountError."""
@@ -54,7 +57,8 @@ class Config:
 def load(environment: Mapping[str, str] | None = None, folder: Path | None = None) -> Config:
     """Load the file and the environment. Raises ConfigError with every error in them."""
     environment = os.environ if environment is None else environment
-    document, errors = _read_file(environment, folder or Path())
+    path = _file(environment, folder or Path())
+    document, errors = _read_file(path) if path else ({}, [])
     schema = _schema()
     variable_errors, warnings = overlay(document, environment, schema)
     errors += variable_errors
@@ -65,9 +69,11 @@ def load(environment: Mapping[str, str] | None = None, folder: Path | None = Non
     except ValidationError as error:
         errors += table_errors(error, schema)
     errors += account_errors
+    if not errors:
+        errors += key_errors(settings, accounts.values())
     if errors:
         raise ConfigError(errors, warnings)
-    return Config(settings, accounts, [*warnings, *unused_patterns(settings.api.clients, accounts)])
+    return Config(settings, accounts, [*warnings, *unused_patterns(settings.api.clients, accounts)], path)
 
 
 def _schema() -> Mapping[str, Schema]:
@@ -75,11 +81,13 @@ def _schema() -> Mapping[str, Schema]:
     return {**table_schema(Settings), "providers": providers}
 
 
-def _read_file(environment: Mapping[str, str], folder: Path) -> tuple[dict[str, Any], list[FieldError]]:
-    named = environment.get(FILE_VARIABLE)
-    path = Path(named) if named else folder / DEFAULT_FILE
-    if not named and not path.exists():
-        return {}, []
+def _file(environment: Mapping[str, str], folder: Path) -> Path | None:
+    """Return the file to read: the one that is named, else the default if it exists."""
+    named, default = environment.get(FILE_VARIABLE), folder / DEFAULT_FILE
+    return Path(named) if named else default if default.exists() else None
+
+
+def _read_file(path: Path) -> tuple[dict[str, Any], list[FieldError]]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8")), []
     except (OSError, UnicodeDecodeError) as error:

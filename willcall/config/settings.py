@@ -1,5 +1,6 @@
 """The settings: every table of the configuration but `providers`, with its defaults."""
 
+from collections.abc import Mapping
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -7,7 +8,8 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from willcall.config.clients import CallbackUrl, Clients
 from willcall.http.address_guard import parse_allowed
-from willcall.setting_types.secrets import HeaderSecret, Key, SigningSecret, ZeroOrMore
+from willcall.orders.submission import Name
+from willcall.setting_types.secrets import Key, OneOrMore, SigningSecret, ZeroOrMore
 from willcall.setting_types.table import ConfigTable
 from willcall.stores.documents_url import check_documents_url
 from willcall.stores.redis_address import parse_address
@@ -21,13 +23,25 @@ def _allowed(entry: str) -> str:
     return entry
 
 
-class ApiSettings(ConfigTable):
-    """The HTTP API. Without keys it refuses to listen beyond loopback. `operator_keys` open the order board."""
+class OperatorTable(ConfigTable):
+    """An operator by name."""
 
-    keys: ZeroOrMore[HeaderSecret] = ()
+    keys: OneOrMore[Key]
+
+
+class ApiSettings(ConfigTable):
+    """The HTTP API. Without keys it refuses to listen beyond loopback. Operators' keys open the order board."""
+
+    keys: ZeroOrMore[Key] = ()
     operator_keys: ZeroOrMore[Key] = ()
     clients: Clients = Field(default_factory=dict)
+    operators: Mapping[Name, OperatorTable] = Field(default_factory=dict)
     max_webhook_bytes: int = Field(default=40 * 1024 * 1024, gt=0)
+
+    @property
+    def all_operator_keys(self) -> tuple[SecretStr, ...]:
+        """The keys of operators, with and without names."""
+        return (*self.operator_keys, *(key for operator in self.operators.values() for key in operator.keys))
 
 
 def _ops_url(value: str) -> str:

@@ -34,8 +34,13 @@ STOP_TIMEOUT = 30.0
 START_TIMEOUT = 60.0
 #: The user and password of Flower.
 FLOWER_LOGIN = ("operator", "flower-password")
-#: Webhook tokens of the providers that send pushes.
-WEBHOOK_TOKENS = {"tiqets": "tiqets-webhook-token", "tixstock": "tixstock-webhook-token"}
+#: The providers that send pushes.
+PUSHING = frozenset({"tiqets", "tixstock"})
+
+
+def webhook_token(account_key: str) -> str:
+    """Return the webhook token of an account."""
+    return f"{account_key.replace('/', '-')}-webhook-token"
 
 
 class ChildProcess(Protocol):
@@ -119,7 +124,7 @@ class LocalDeployment:
         (self.folder / "willcall.toml").write_text(self._config(), encoding="utf-8")
         for key in self._pushing:
             provider, _, name = key.partition("/")
-            url = f"{self.api_url}/webhooks/{key}/{WEBHOOK_TOKENS[provider]}"
+            url = f"{self.api_url}/webhooks/{key}/{webhook_token(key)}"
             self.providers.update_account(provider, name, webhook_url=url)
         return self
 
@@ -218,14 +223,14 @@ class LocalDeployment:
 
     @property
     def _pushing(self) -> list[str]:
-        return [key for key in self._accounts if self._callbacks and key.partition("/")[0] in WEBHOOK_TOKENS]
+        return [key for key in self._accounts if self._callbacks and key.partition("/")[0] in PUSHING]
 
     def _config(self) -> str:
         known = account_tables(self._simulator.url)
         providers: dict[str, dict[str, Any]] = {}
         for key, tables in self._accounts.items():
             provider, _, name = key.partition("/")
-            token = {"webhook_token": WEBHOOK_TOKENS[provider]} if key in self._pushing else {}
+            token = {"webhook_token": webhook_token(key)} if key in self._pushing else {}
             providers.setdefault(provider, {})[name] = {**known[provider][name], **token, **tables}
         config: dict[str, Any] = {
             "redis_url": self.redis.url,

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, SecretStr
 
-from willcall.setting_types.secrets import HeaderSecret
+from willcall.setting_types.secrets import OneOrMore, PathKey
 from willcall.setting_types.table import ConfigTable
 
 
@@ -30,12 +30,6 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _path_secret(value: SecretStr) -> SecretStr:
-    if any(character in "/?#%" for character in value.get_secret_value()):
-        raise ValueError("must not contain any of / ? # %, because it is part of a URL's path")
-    return value
-
-
 #: A provider's address in an account's table.
 ProviderUrl = Annotated[str, AfterValidator(_safe_url)]
 
@@ -51,12 +45,11 @@ class Credentials(ConfigTable):
 
 
 class PushCredentials(Credentials):
-    """The same for a provider that sends webhooks. `webhook_token` is the secret part of our address."""
+    """The same for a provider that sends webhooks. Each `webhook_token` is the secret part of an address of ours."""
 
-    webhook_token: Annotated[HeaderSecret, AfterValidator(_path_secret)] | None = None
+    webhook_token: OneOrMore[PathKey] | None = None
 
 
-def webhook_token(credentials: Credentials) -> str | None:
-    """Return the secret part of the address that the provider calls, or `None` if webhooks are not set up."""
-    token = credentials.webhook_token if isinstance(credentials, PushCredentials) else None
-    return token.get_secret_value() if token else None
+def webhook_tokens(credentials: Credentials) -> tuple[SecretStr, ...]:
+    """Return the secret parts of the addresses that the provider may call: none if webhooks are not set up."""
+    return (credentials.webhook_token or ()) if isinstance(credentials, PushCredentials) else ()

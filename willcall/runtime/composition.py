@@ -1,8 +1,9 @@
 """Build what use cases work with from the configuration, for workers, beat, the API and commands alike."""
 
+from dataclasses import replace
 from random import SystemRandom
 
-from willcall.config import Config
+from willcall.config import Config, Settings
 from willcall.http.address_guard import AddressGuard
 from willcall.http.outbound import OutboundClient
 from willcall.providers.transport import ProviderTransport
@@ -22,9 +23,21 @@ def build_context(config: Config, sender: Sender, redis_timeout: float = SOCKET_
         accounts=config.accounts,
         stores=Stores.connect(url, redis_timeout),
         http=ProviderTransport(),
-        outbound=OutboundClient(AddressGuard(settings.outbound.allow)),
+        outbound=_outbound_client(settings),
         documents=DocumentStore(connect(url, timeout=redis_timeout), settings.documents_url),
         sender=sender,
         rng=SystemRandom(),
         meters=PrometheusMeters(config.accounts),
     )
+
+
+def change_context(context: Context, config: Config) -> Context:
+    """Return a context with another configuration. Work in progress keeps the old one to its end."""
+    settings = config.settings
+    same = settings.outbound == context.settings.outbound
+    outbound = context.outbound if same else _outbound_client(settings)
+    return replace(context, settings=settings, accounts=config.accounts, outbound=outbound)
+
+
+def _outbound_client(settings: Settings) -> OutboundClient:
+    return OutboundClient(AddressGuard(settings.outbound.allow))

@@ -14,6 +14,7 @@ from typing import Self
 
 import structlog
 
+from willcall.runtime.live_config import LiveConfig
 from willcall.stores.connection import StoreError
 from willcall.stores.processes import HEARTBEAT_INTERVAL, ProcessStore
 
@@ -39,8 +40,12 @@ class HeartbeatSender:
         kind: str,
         detail: Mapping[str, str] | None = None,
         every: float = HEARTBEAT_INTERVAL,
+        live: LiveConfig | None = None,
     ) -> None:
-        """`kind` is worker, beat or api. `every`: seconds between heartbeats in Redis."""
+        """`kind` is worker, beat, api or flower. `every`: seconds between heartbeats in Redis.
+
+        `live`: the configuration that heartbeats show, and that takes part in reloads of all processes.
+        """
         self.detail = dict(detail or {})
         #: Whether the loop waits for a good reason, such as an unavailable broker. Then heartbeats need no beats.
         self.suspended = False
@@ -51,8 +56,11 @@ class HeartbeatSender:
         self._thread = Thread(target=self._run, name="heartbeat", daemon=True)
         self._registered, self._failing = False, False
         self._state: str | None = None
+        self._live, self._unreported = live, False
 
     def __enter__(self) -> Self:
+        if self._live:
+            self._live.on_reloaded = self.report
         self._thread.start()
         return self
 
@@ -65,10 +73,16 @@ class HeartbeatSender:
         if self._beats.empty():
             self._beats.put(True)
 
+    def report(self) -> None:
+        """Send a heartbeat now, because what it says has changed."""
+        self._unreported = True
+        self._beats.put(True)
+
     def _run(self) -> None:
         due, written = monotonic(), None
         while self._wait_for_beat():
-            if monotonic() >= due or self.suspended is not written:
+            if monotonic() >= due or self.suspended is not written or self._unreported:
+                self._unreported = False
                 due, written = monotonic() + self._every, self.suspended
                 self._write({**self.detail, "state": "suspended" if written else "working"})
         with suppress(StoreError):
@@ -87,7 +101,11 @@ class HeartbeatSender:
             if not self._registered:  # a process before may have had the same name: all do in containers
                 self._processes.remove(self._kind, self._name)
                 self._registered = True
-            self._compare(self._processes.record_heartbeat(self._kind, self._name, detail))
+            configuration = self._live.state(self._state or "") if self._live else None
+            reply = self._processes.record_heartbeat(self._kind, self._name, detail, configuration)
+            self._compare(reply.state)
+            if self._live:
+                self._live.hear(reply.reload)
         except StoreError as error:
             if not self._failing:
                 log.warning("heartbeat failed", process=self._name, error=error)
@@ -100,4 +118,6 @@ class HeartbeatSender:
         if self._state not in {None, state}:
             log.error("state replaced", process=self._name)
             self._processes.report_replaced()
+        if self._state != state and self._live:
+            self.report()  # with the digest, whose key is the new state
         self._state = state

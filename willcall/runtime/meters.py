@@ -83,6 +83,10 @@ class PrometheusMeters:
         for recipient in Recipient:
             for callback_status in CallbackStatus:
                 self._callbacks.labels(recipient, _result(callback_status))
+        self.add_accounts(accounts)
+
+    def add_accounts(self, accounts: Iterable[str]) -> None:
+        """Start at zero for each of `accounts` that is new."""
         for account_key in accounts:
             for outcome in OUTCOME_NAMES.values():
                 self._attempts.labels(*_labels(account_key), outcome)

@@ -70,3 +70,27 @@ class Liveness(Schema):
     """The process is running."""
 
     status: Literal["ok"] = "ok"
+
+
+#: What a process did with a reload.
+TAKEN, REFUSED, NO_ANSWER = "taken", "refused", "no_answer"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessReload(Schema):
+    """The answer of one process to a reload."""
+
+    kind: Annotated[str, OneOf("worker", "beat", "api", "flower")]
+    name: str
+    outcome: Annotated[str, OneOf(TAKEN, REFUSED, NO_ANSWER)]
+    errors: tuple[str, ...] = ()
+    """Why it refused its configuration, and keeps the one it has."""
+    restart_for: tuple[str, ...] = ()
+    """Settings that have changed and take effect after a restart."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReloadResult(Schema):
+    """The answers of all processes to a reload."""
+
+    processes: tuple[ProcessReload, ...]

@@ -139,7 +139,7 @@ class SimulatedAccount:
 
     def update(self, update: AccountUpdate) -> None:
         """Apply the fields that were given; a new rate starts with a full bucket."""
-        given = {name: getattr(update, name) for name in update.model_fields_set - {"expire_tokens"}}
+        given = {name: getattr(update, name) for name in update.model_fields_set & AccountScript.model_fields.keys()}
         self.script = self.script.model_copy(update=given)
         if "rate" in given:
             self._reset_rate_meter()

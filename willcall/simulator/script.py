@@ -317,6 +317,10 @@ class AccountUpdate(_ScriptModel):
     webhook_url: str | None = None
     #: Expires every OAuth token issued so far.
     expire_tokens: bool = False
+    #: Credentials that are accepted too from now on; those left out are as before.
+    add_credentials: dict[str, str] = {}
+    #: Revokes all credentials but the latest.
+    revoke_earlier: bool = False
 
 
 class Script(_ScriptModel):

@@ -160,15 +160,26 @@ class SimulatorState:
         account.update(update)
         if update.expire_tokens:
             self.expire_tokens(account)
+        if update.add_credentials:
+            account.credentials = account.credentials | update.add_credentials
+            self._add_credentials(account)
+        if update.revoke_earlier:
+            latest = account.provider.keys(account.credentials)
+            for (_, key), credential in self._credentials.items():
+                if credential.account is account and key not in latest:
+                    credential.expires_at = 0.0
 
     def verdict(self) -> dict[str, Any]:
         """Return the verdict so far; see `simulator.verdict`."""
         return judge(self.ledger.entries, ((order.script, order.reported) for order in self.orders()))
 
     def _add_account(self, account: SimulatedAccount) -> None:
-        script = account.script
-        self.accounts[script.provider, script.name] = account
+        self.accounts[account.script.provider, account.script.name] = account
+        self._add_credentials(account)
+
+    def _add_credentials(self, account: SimulatedAccount) -> None:
+        provider = account.script.provider
         for key, scope in account.provider.keys(account.credentials).items():
-            if (script.provider, key) in self._credentials:
-                raise ScriptError(f"two accounts of {script.provider} have the same credentials")
-            self._credentials[script.provider, key] = IssuedCredential(account, scope)
+            known = self._credentials.setdefault((provider, key), IssuedCredential(account, scope))
+            if known.account is not account:
+                raise ScriptError(f"two accounts of {provider} have the same credentials")

@@ -147,7 +147,8 @@ class AccountStore:
         self._redis = redis
         self._report = load(patient, "report_health")
         self._scripts = {
-            name: load(redis, name) for name in ("reserve_token", "pause", "resume", "alert_long_throttle")
+            name: load(redis, name)
+            for name in ("reserve_token", "pause", "resume", "probe_rejected", "alert_long_throttle")
         }
 
     def report_health(
@@ -202,6 +203,10 @@ class AccountStore:
         args = {"end_throttle": now, "alert": alert_arguments(alert)}
         alerted, until = self._scripts["resume"](keys=_keys(account, alert), args=args)
         return ResumeOutcome(bool(alerted), until / 1_000 if until else None)
+
+    def probe_rejected(self, account: str) -> bool:
+        """Make a probe due if the account is stopped because the provider rejects our key. Returns whether it is."""
+        return bool(self._scripts["probe_rejected"](keys=[keys.account(account)]))
 
     def state(self, account: str, rate: Rate) -> AccountState:
         """Return the account's state."""

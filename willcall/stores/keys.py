@@ -272,6 +272,8 @@ LAST_HEARTBEATS = PREFIX + "last_signs"
 #: Hash: `id`, random, set when the first process starts on an empty Redis; `replaced_at`, when a process last found a
 #: different id.
 STATE = PREFIX + "state"
+#: Hash: `at`, when all processes were last asked to take their configuration anew, and `by`, where that was asked.
+RELOAD = PREFIX + "reload"
 #: Hash: name of a sweep -> its last run (JSON).
 SWEEPS = PREFIX + "sweeps"
 #: Hash: name of a sweep -> where its last run stopped for lack of time.
@@ -281,7 +283,10 @@ PROBE = PREFIX + "probe"
 
 
 def process(kind: str, name: str) -> str:
-    """Hash: a running process: since when, and details. Expires `processes.FORGOTTEN_AFTER` its last heartbeat."""
+    """Hash: a running process: since when, details, the state of its configuration (JSON).
+
+    Expires `processes.FORGOTTEN_AFTER` its last heartbeat.
+    """
     return f"{PREFIX}process:{kind}:{name}"
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 EARLY = 0.2
 #: ... but not sooner than so many seconds before its end.
 LONGEST_MARGIN = 60.0
+#: Seconds for which `discard` waits for a request that is under way, and holds the lock.
+_DISCARD_PATIENCE = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,15 @@ class OAuthStore:
         """Remove a token that the provider rejected, unless another worker has replaced it."""
         if cast("str | None", self._redis.hget(keys.oauth(account), "token")) == token:
             self._redis.delete(keys.oauth(account))
+
+    def discard(self, account: str) -> None:
+        """Discard the token, also one that is being requested, and allow requests at once: the credentials changed."""
+        lock = Lock(self._redis, keys.oauth_lock(account), timeout=_DISCARD_PATIENCE)
+        acquired = lock.acquire(blocking_timeout=_DISCARD_PATIENCE)
+        self._redis.delete(keys.oauth(account), keys.oauth_wait(account))
+        if acquired:
+            with suppress(LockError):  # it has expired
+                lock.release()
 
     def auth_method(self, account: str) -> str | None:
         """Return the authentication method that the token endpoint accepted last."""

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from secrets import token_hex
 from typing import TYPE_CHECKING, cast
 
@@ -22,14 +22,32 @@ FORGOTTEN_AFTER = 60.0
 
 
 @dataclass(frozen=True, slots=True)
+class ConfigurationState:
+    """The configuration of a process. Moments are epoch seconds by the clock of its machine.
+
+    `digest` differs between configurations that differ, and says nothing about their secrets. `errors`: why the last
+    reload, at `refused_at`, was refused. `restart_for`: settings that have changed and take effect after a restart.
+    `request`: the last request to reload that the process has carried out.
+    """
+
+    taken_at: float
+    digest: str = ""
+    refused_at: float | None = None
+    errors: tuple[str, ...] = ()
+    restart_for: tuple[str, ...] = ()
+    request: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class RunningProcess:
-    """A process: a worker, beat or api. `since` and `last_seen` are epoch seconds by the server's clock."""
+    """A process: a worker, beat, api or flower. `since` and `last_seen` are epoch seconds by the server's clock."""
 
     kind: str
     name: str
     since: float
     last_seen: float
     detail: Mapping[str, str]
+    configuration: ConfigurationState | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +58,29 @@ class Heartbeat:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class ReloadRequest:
+    """A request that all processes take their configuration anew.
+
+    `age`: seconds since then, by the server's clock. `by`: where it was made.
+    """
+
+    id: int
+    age: float
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatReply:
+    """What a process learns from its heartbeat.
+
+    `state`: the identity of the data, which changes if Redis is emptied or replaced. `reload`: the last request.
+    """
+
+    state: str
+    reload: ReloadRequest | None
+
+
 class ProcessStore:
     """Heartbeats in Redis."""
 
@@ -47,19 +88,33 @@ class ProcessStore:
         self._redis = redis
         self._record_heartbeat = load(redis, "record_heartbeat")
 
-    def record_heartbeat(self, kind: str, name: str, detail: Mapping[str, str]) -> str:
-        """Record a heartbeat. Returns the identity of the data, which changes if Redis is emptied or replaced."""
-        identity: str = self._record_heartbeat(
-            keys=[keys.PROCESSES, keys.process(kind, name), keys.LAST_HEARTBEATS, keys.STATE],
+    def record_heartbeat(
+        self, kind: str, name: str, detail: Mapping[str, str], configuration: ConfigurationState | None = None
+    ) -> HeartbeatReply:
+        """Record a heartbeat."""
+        state, requested, age, by = self._record_heartbeat(
+            keys=[keys.PROCESSES, keys.process(kind, name), keys.LAST_HEARTBEATS, keys.STATE, keys.RELOAD],
             args={
                 "kind": kind,
                 "name": name,
                 "detail": compact_json(dict(detail)),
+                "configuration": compact_json(asdict(configuration)) if configuration else "",
                 "forgotten_after": milliseconds(FORGOTTEN_AFTER),
                 "identity": token_hex(8),
             },
         )
-        return identity
+        return HeartbeatReply(state, ReloadRequest(requested, age / 1_000, by) if requested else None)
+
+    def request_reload(self, by: str) -> int:
+        """Ask all processes to take their configuration anew. Returns the id of the request, which is its time."""
+        moment, micros = self._redis.time()
+        requested = moment * 1_000 + micros // 1_000
+        self._redis.hset(keys.RELOAD, mapping={"at": requested, "by": by})
+        return requested
+
+    def identity(self) -> str | None:
+        """Return the identity of the data, or `None` before any process has started."""
+        return cast("str | None", self._redis.hget(keys.STATE, "id"))
 
     def report_replaced(self) -> None:
         """Record that a running process found Redis emptied or replaced."""
@@ -84,7 +139,14 @@ class ProcessStore:
         for of_kind, name, _ in wanted:
             pipe.hgetall(keys.process(of_kind, name))
         found = [
-            RunningProcess(of_kind, name, int(fields["since"]) / 1_000, seen, json.loads(fields["detail"]))
+            RunningProcess(
+                of_kind,
+                name,
+                int(fields["since"]) / 1_000,
+                seen,
+                json.loads(fields["detail"]),
+                _configuration(fields.get("configuration")),
+            )
             for (of_kind, name, seen), fields in zip(wanted, pipe.execute(), strict=True)
             if fields  # gone between the two
         ]
@@ -104,3 +166,10 @@ class ProcessStore:
         pipe.zrem(keys.PROCESSES, f"{kind}:{name}")
         pipe.delete(keys.process(kind, name))
         pipe.execute()
+
+
+def _configuration(text: str | None) -> ConfigurationState | None:
+    if not text:
+        return None
+    fields = json.loads(text)
+    return ConfigurationState(**{**fields, **{name: tuple(fields[name]) for name in ("errors", "restart_for")}})

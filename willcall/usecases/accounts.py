@@ -1,6 +1,6 @@
 """Pause and resume accounts, and release the orders that waited for them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import structlog
@@ -51,6 +51,20 @@ def resume(context: Context, account: Account, *, override: bool = False) -> Res
     until = result.until or probe.hint_until or _token_wait(context, account)
     log.info("resumed", account=account.key, released=released, throttle_ended=override)
     return replace(result, released=released, probing=waiting, until=until)
+
+
+def use_new_credentials(context: Context, before: Mapping[str, Account]) -> None:
+    """Discard access tokens of earlier credentials, and probe accounts now whose earlier ones were rejected.
+
+    `before` are the accounts of the earlier configuration. Every worker does this, because until the last of them has
+    the new credentials, a probe may still be sent with the earlier ones.
+    """
+    for key, account in context.accounts.items():
+        if key not in before or before[key].credentials == account.credentials:
+            continue
+        context.stores.oauth.discard(key)
+        probing = context.stores.accounts.probe_rejected(key) and _probe(context, account).message is not None
+        log.info("credentials changed", account=key, probing=probing)
 
 
 def release_held(context: Context, account_key: str, may_continue: Callable[[], bool] = lambda: True) -> int:

@@ -1,7 +1,5 @@
 """Requeue or clear dead letters. Every change is logged with where it was made."""
 
-from enum import StrEnum
-
 import structlog
 
 from willcall.orders.errors import UnknownDeadLetterError, UnusableDeadLetterError
@@ -9,16 +7,9 @@ from willcall.schemas import operations as schemas
 from willcall.schemas.base import utc
 from willcall.stores.dead_letters import DeadLetter
 from willcall.usecases.context import Context
+from willcall.usecases.ports import Via
 
 log = structlog.get_logger(__name__)
-
-
-class Via(StrEnum):
-    """Where an operator acted."""
-
-    API = "api"
-    BOARD = "board"
-    COMMAND_LINE = "command line"
 
 
 def requeue(context: Context, letter_id: str, via: Via) -> DeadLetter:

@@ -1,6 +1,6 @@
 """What use cases need from the process that they run in: interfaces that the composition fills."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
@@ -25,6 +25,14 @@ class Operation(StrEnum):
     WEBHOOK = "webhook"
     CALLBACK = "callback"
     SWEEP = "sweep"
+
+
+class Via(StrEnum):
+    """Where an operator acted."""
+
+    API = "api"
+    BOARD = "board"
+    COMMAND_LINE = "command line"
 
 
 class Recipient(StrEnum):
@@ -58,6 +66,9 @@ class Meters(Protocol):
     """Counts and times what this process does."""
 
     registry: "CollectorRegistry"
+
+    def add_accounts(self, accounts: Iterable[str]) -> None:
+        """Start at zero for each of `accounts` that is new."""
 
     def count_commit(self, account_key: str, measured: CommitStatistics) -> None:
         """Count what one commit wrote."""

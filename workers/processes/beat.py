@@ -5,21 +5,26 @@ from typing import Any
 import structlog
 from celery.beat import ScheduleEntry, Scheduler, SchedulingError
 
-from willcall.config import Config
+from schedules.tasks import beat_schedule
+from willcall.runtime import hangup
 from willcall.runtime.heartbeat import BEAT, HeartbeatSender
+from willcall.runtime.live_config import LiveConfig
 from workers.app import create_app
 from workers.logs import configure_logging
+from workers.reload import follow
 from workers.startup import refuse_unusable_servers
 
 log = structlog.get_logger(__name__)
 
 
-def run_beat(config: Config) -> None:
+def run_beat(live: LiveConfig) -> None:
     """Run beat."""
-    refuse_unusable_servers(config)
-    configure_logging(config)
-    app = create_app(config)
-    with HeartbeatSender(app.willcall.stores.processes, "beat") as app.heartbeat:
+    refuse_unusable_servers(live.config)
+    redactor = configure_logging(live.config)
+    app = create_app(live.config)
+    follow(live, app, redactor)
+    with live, HeartbeatSender(app.willcall.stores.processes, "beat", live=live) as app.heartbeat:
+        hangup.handle(live.request)
         app.Beat(scheduler=SweepScheduler, max_interval=BEAT, loglevel="INFO", quiet=True).run()
 
 
@@ -33,10 +38,16 @@ class SweepScheduler(Scheduler):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._failing = False
+        self._sweeps = self.app.willcall.settings.sweeps
 
     def tick(self, *arguments: Any, **options: Any) -> float:
         """Return the seconds until the next tick."""
         self.app.heartbeat.beat()
+        sweeps = self.app.willcall.settings.sweeps
+        if sweeps != self._sweeps:
+            self._sweeps = sweeps
+            self.merge_inplace(beat_schedule(sweeps))
+            self.old_schedulers = None  # Celery compares it with the schedule, and plans anew where they differ
         delay: float = super().tick(*arguments, **options)
         return delay
 

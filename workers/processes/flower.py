@@ -9,16 +9,20 @@ from typing import Any
 from flower import urls
 from flower.views import BaseHandler
 from flower.views.monitor import Metrics
-from tornado.ioloop import IOLoop
+from tornado.ioloop import IOLoop, PeriodicCallback
 from tornado.web import authenticated
 
 from tasks.queues import queue_names
 from willcall.api.server import loopback_only
-from willcall.config import Config, ConfigError
+from willcall.config import ConfigError
 from willcall.orders.errors import FieldError
+from willcall.runtime import hangup
+from willcall.runtime.heartbeat import BEAT, HeartbeatSender
+from willcall.runtime.live_config import LiveConfig
 from workers.app import create_app
 from workers.backlog import BacklogReader
 from workers.logs import configure_logging
+from workers.reload import follow, follow_queues
 
 #: The environment variable with its users: `name:password`, separated by commas. An option of the command would be
 #: visible in the process list.
@@ -28,19 +32,25 @@ PASSWORDS = "FLOWER_BASIC_AUTH"
 STOP_TIMEOUT = 2.0
 
 
-def run_flower(config: Config, address: str, port: int) -> None:
+def run_flower(live: LiveConfig, address: str, port: int) -> None:
     """Run Flower. Raises ConfigError if it must not listen on that address, OSError if it cannot."""
     if not _has_password(os.environ) and not loopback_only(address):
         why = f"is not set, and without a password Flower listens on loopback, not {address}"
         raise ConfigError([FieldError(PASSWORDS, why)])
-    configure_logging(config)
-    app = create_app(config)
+    redactor = configure_logging(live.config)
+    app = create_app(live.config)
+    follow(live, app, redactor)
     urls.handlers.insert(0, (r"/metrics", _Metrics))
     if "FLOWER_BROKER_API" not in os.environ:  # RabbitMQ's management API says more
-        broker = _Broker(BacklogReader(app, queue_names(config)))
+        backlogs = BacklogReader(app, queue_names(live.config))
+        follow_queues(live, backlogs)
+        broker = _Broker(backlogs)
         BaseHandler.get_broker = lambda _: broker
     settings = Path(__file__).with_name("flower_config.py")
-    app.start(["flower", f"--conf={settings}", f"--address={address}", f"--port={port}"])
+    with live, HeartbeatSender(app.willcall.stores.processes, "flower", live=live) as heartbeat:
+        IOLoop.current().add_callback(PeriodicCallback(heartbeat.beat, BEAT * 1_000).start)
+        hangup.handle(live.request)
+        app.start(["flower", f"--conf={settings}", f"--address={address}", f"--port={port}"])
     stop_events = Thread(target=app.control.disable_events, daemon=True)
     stop_events.start()
     stop_events.join(STOP_TIMEOUT)

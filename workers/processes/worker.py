@@ -4,17 +4,18 @@ On SIGTERM, Celery lets running tasks finish. Then the transport returns all oth
 """
 
 import sys
+from collections.abc import Sequence
 
 import structlog
 
-from tasks.queues import queue_names
-from willcall.config import Config
 from willcall.http.client import tls_context
 from willcall.runtime.heartbeat import HeartbeatSender, process_name
+from willcall.runtime.live_config import LiveConfig
 from workers.app import CONCURRENCY, create_app
-from workers.bootsteps import send_heartbeats
+from workers.bootsteps import reload_on_hangup, send_heartbeats
 from workers.logs import configure_logging
 from workers.metrics_server import metrics_server
+from workers.reload import follow, follow_in_worker, max_threads
 from workers.startup import refuse_unusable_servers
 
 log = structlog.get_logger(__name__)
@@ -25,28 +26,31 @@ SWITCH_INTERVAL = 0.001
 
 
 def run_worker(
-    config: Config, concurrency: int = CONCURRENCY, queues: list[str] | None = None, metrics_port: int | None = None
+    live: LiveConfig, concurrency: int = CONCURRENCY, queues: Sequence[str] = (), metrics_port: int | None = None
 ) -> int:
     """Run a worker and return its exit code; `metrics_port` replaces the configured one."""
+    config = live.config
     refuse_unusable_servers(config)
-    configure_logging(config)
+    redactor = configure_logging(config)
     if not config.settings.notify.secret:
         log.warning("callbacks are unsigned", why="notify.secret is not set")
     sys.setswitchinterval(SWITCH_INTERVAL)
-    served = queues or queue_names(config)
     tls_context()  # before the worker is ready, so that its first request does not wait for it
-    app = create_app(config, concurrency, served)
+    app = create_app(config, concurrency, queues)
+    follow(live, app, redactor)
+    follow_in_worker(live, app, concurrency, queues)
+    reload_on_hangup(app, live)
     metrics = config.settings.metrics
     port = metrics.port if metrics_port is None else metrics_port
     with metrics_server(app.willcall.meters.registry, metrics.host, port) as address:
-        detail = {"queues": ",".join(served), "metrics": address or "none"}
-        with HeartbeatSender(app.willcall.stores.processes, "worker", detail) as heartbeat:
+        detail = {"queues": ",".join(app.served_queues), "metrics": address or "none"}
+        with live, HeartbeatSender(app.willcall.stores.processes, "worker", detail, live=live) as heartbeat:
             send_heartbeats(app, heartbeat)
             worker = app.Worker(  # the command line of Celery would import four times as much
                 hostname=process_name(),
-                queues=served,
+                queues=app.served_queues,
                 pool="threads",
-                concurrency=app.bulkhead.threads,
+                concurrency=max_threads(config, concurrency, queues),
                 loglevel="INFO",
                 quiet=True,
                 without_gossip=True,

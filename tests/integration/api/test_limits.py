@@ -200,7 +200,8 @@ class Impatient(uvicorn.Server):
 def impatient(make_system: Setup, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     for module, name in ((request_body, "HEAD_START"), (webhooks, "BODY_SECONDS"), (server, "HEAD_TIMEOUT")):
         monkeypatch.setattr(module, name, 0.2)
-    app = create_api(make_system(callbacks=True).context, {}, dict, exposed=False)
+    context = make_system(callbacks=True).context
+    app = create_api(lambda: context, {}, dict, exposed=False)
     config = server.configuration(app)
     config.port = 0
     with Impatient(config) as url:

@@ -222,7 +222,7 @@ def test_collecting_does_not_read_each_order(tmp_path: Path) -> None:
     environment = {"WILLCALL_REDIS_URL": server.url, "WILLCALL_PROVIDERS__TIQETS__DEFAULT__API_KEY": "key"}
     app = create_app(load(environment))
     context: Context = app.willcall
-    collector = MetricsCollector(context, dict)
+    collector = MetricsCollector(lambda: context, dict)
 
     def asked(redis: "Redis") -> tuple[dict[str, int], int]:
         """How often Redis ran each command, scripts' own ones included, and how many bytes it answered."""

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 POLLING = {"initial": 0.5, "cap": 3, "minimum": 0, "interval": [200, 210], "ceiling": 600, "missing_grace": 0.001}
 
 #: The secret part of the address that each provider calls.
-WEBHOOK_TOKENS = {"tixstock": "wht-tixstock-5d1c", "tiqets": "wht-tiqets-77ab"}
+WEBHOOK_TOKENS = {"tixstock": "wht-tixstock-5d1c-9e02", "tiqets": "wht-tiqets-77ab-4c31"}
 
 
 @dataclass
@@ -134,7 +134,7 @@ def make_system(redis: "Redis", redis_server: EmbeddedRedis, tmp_path: Path) -> 
                 providers[scripted.provider][scripted.name] |= {**scripted.credentials, **own}
             notifying = {"notify": {"secret": SECRET}, "outbound": {"allow": ["127.0.0.0/8"]}}
             for provider, token in WEBHOOK_TOKENS.items() if callbacks else ():
-                providers[provider]["default"]["webhook_token"] = token
+                providers[provider]["default"]["webhook_token"] = [f"next-{token}", token]
             (tmp_path / "willcall.toml").write_text(to_toml({**notifying, "providers": providers}))
             config = load({}, tmp_path)
             outbox = Outbox()

@@ -125,7 +125,7 @@ class Server(uvicorn.Server):
     def open(self, context: Context) -> str:
         """Serve the webhooks of a context; return the URL."""
         app = FastAPI()
-        app.include_router(webhook_routes(context))
+        app.include_router(webhook_routes(lambda: context))
         self.app = app
         return f"http://127.0.0.1:{self.servers[0].sockets[0].getsockname()[1]}"
 

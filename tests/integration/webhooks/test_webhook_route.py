@@ -43,6 +43,11 @@ def test_an_account_without_a_webhook_token_accepts_no_pushes(make_system: Setup
     assert requests.post(f"{url}/webhooks/tixstock/default/{'0' * 64}", timeout=60).status_code == 404
 
 
+def test_each_token_of_an_account_is_accepted(harness: WebhookHarness) -> None:
+    for token in (WEBHOOK_TOKENS["tixstock"], f"next-{WEBHOOK_TOKENS['tixstock']}"):
+        assert harness.post(f"tixstock/default/{token}", b"{}").status_code == 401, "only its signature is missing"
+
+
 def test_only_posts_are_accepted(harness: WebhookHarness) -> None:
     assert requests.get(f"{harness.url}/webhooks/{TIXSTOCK}", timeout=60).status_code == 405
 

@@ -111,7 +111,7 @@ def test_a_credential_with_a_line_break_is_named_and_not_shown(
     table = {"base_url": "https://api.example", **others, field: f"s3cret{end}"}
     lines = "\n".join(f"{name} = {json.dumps(value)}" for name, value in table.items())
     errors = errors_of(f"[providers.{provider}.default]\n{lines}", tmp_path)
-    assert [line.partition(":")[0] for line in errors] == [f"providers.{provider}.default.{field}"]
+    assert [line.partition(":")[0].removesuffix(".0") for line in errors] == [f"providers.{provider}.default.{field}"]
     assert "s3cret" not in errors[0]
 
 
@@ -147,11 +147,10 @@ def test_an_invalid_list_or_table_from_the_environment_is_named(tmp_path: Path) 
 
 
 def test_a_list_of_one_text_in_a_variable_may_be_the_text(tmp_path: Path) -> None:
-    settings = read("", tmp_path, WILLCALL_API__KEYS="{a-key}", WILLCALL_OUTBOUND__ALLOW="10.0.0.0/8").settings
-    assert ([key.get_secret_value() for key in settings.api.keys], settings.outbound.allow) == (
-        ["{a-key}"],
-        ("10.0.0.0/8",),
-    )
+    key = "{a-key-0123456789}"
+    settings = read("", tmp_path, WILLCALL_API__KEYS=key, WILLCALL_OUTBOUND__ALLOW="10.0.0.0/8").settings
+    assert [each.get_secret_value() for each in settings.api.keys] == [key]
+    assert settings.outbound.allow == ("10.0.0.0/8",)
 
 
 def test_tables_from_the_environment_are_json(tmp_path: Path) -> None:
@@ -241,10 +240,54 @@ def test_a_similar_name_is_suggested_for_an_unknown_key(text: str, error: str, t
     assert error in found
 
 
-def test_an_operator_key_that_could_be_guessed_is_an_error(tmp_path: Path) -> None:
-    [error] = errors_of('[api]\noperator_keys = ["x"]', tmp_path)
-    assert error == "api.operator_keys.0: must be 16 characters or more: openssl rand -hex 24"
-    assert read('[api]\noperator_keys = ["0123456789abcdef"]', tmp_path).settings.api.operator_keys
+@pytest.mark.parametrize(
+    ("table", "path"),
+    [
+        ('[api]\nkeys = ["{}"]', "api.keys"),
+        ('[api]\noperator_keys = ["{}"]', "api.operator_keys"),
+        ('[api.operators.anna]\nkeys = ["{}"]', "api.operators.anna.keys"),
+        ('[providers.tiqets.default]\napi_key = "k"\nwebhook_token = "{}"', "providers.tiqets.default.webhook_token"),
+    ],
+)
+def test_a_key_that_could_be_guessed_is_an_error(table: str, path: str, tmp_path: Path) -> None:
+    [error] = errors_of(table.format("0123456789abcde"), tmp_path)
+    assert error == f"{path}.0: must be 16 characters or more: openssl rand -hex 24"
+    assert read(table.format("0123456789abcdef"), tmp_path)
+
+
+def test_a_key_stands_in_one_list_only(tmp_path: Path) -> None:
+    text = """
+    api.keys = ["s3cret-0123456789-a", "s3cret-0123456789-a"]
+    api.operator_keys = ["s3cret-0123456789-b", "s3cret-0123456789-a"]
+    api.operators.anna.keys = ["s3cret-0123456789-b"]
+    api.clients.shop.keys = ["s3cret-0123456789-b"]
+    [providers.tiqets.default]
+    api_key = "s3cret-0123456789-a"
+    webhook_token = ["s3cret-0123456789-c", "s3cret-0123456789-a"]
+    [providers.tixstock.EU]
+    bearer_token = "k"
+    webhook_token = "s3cret-0123456789-c"
+    """
+    pairs = [
+        ("api.operator_keys", "api.keys"),
+        ("api.clients.shop.keys", "api.operator_keys"),
+        ("api.operators.anna.keys", "api.operator_keys"),
+        ("providers.tiqets.default.webhook_token", "api.keys"),
+        ("providers.tixstock.EU.webhook_token", "providers.tiqets.default.webhook_token"),
+    ]
+    expected = [f"{path}: has a key that {other} has too; give each its own" for path, other in pairs]
+    assert errors_of(text, tmp_path) == expected
+
+
+def test_operators_may_have_names(tmp_path: Path) -> None:
+    api = read(
+        '[api]\noperator_keys = "key-0123456789-a"\n[api.operators.anna]\nkeys = "key-0123456789-b"', tmp_path
+    ).settings.api
+    assert [key.get_secret_value()[-1] for key in api.all_operator_keys] == ["a", "b"]
+    variable = {"WILLCALL_API__OPERATORS__BEN__KEYS": "key-0123456789-c"}
+    assert read("", tmp_path, **variable).settings.api.operators["ben"].keys
+    (error,) = errors_of("[api.operators.anna]", tmp_path)
+    assert error == "api.operators.anna.keys: is missing"
 
 
 def test_every_error_is_reported_at_once_and_without_secrets(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ class BoardAccess:
 
     def __init__(self, settings: ApiSettings, ended: SessionStore, *, exposed: bool) -> None:
         """`ended` stores the sessions that were logged out; `exposed`: the API can be reached beyond loopback."""
-        keys: tuple[SecretStr, ...] = settings.operator_keys
+        keys: tuple[SecretStr, ...] = settings.all_operator_keys
         self.sessions = Sessions(keys)
         self._ended = ended
         self.failed_logins = FailedLogins()

@@ -15,9 +15,10 @@ from willcall.config import find_account
 from willcall.orders.errors import ClosedOrderError, FieldError, NothingToDeliverError, UnusableDeadLetterError
 from willcall.providers.base import Account
 from willcall.usecases.accounts import pause, resume
-from willcall.usecases.dead_letters import Via, clear, requeue
+from willcall.usecases.dead_letters import clear, requeue
 from willcall.usecases.notify import redeliver
 from willcall.usecases.orders import cancel_order, get_order, request_poll
+from willcall.usecases.ports import Via
 from willcall.views.formatting import (
     describe_expedited_poll,
     describe_longer_pause,

@@ -1,6 +1,6 @@
 """The pages: the board, lists of orders, one order, dead letters."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
@@ -178,24 +178,30 @@ def document(
 async def stream(request: Request, context: ContextDep, order: Annotated[str | None, Query()] = None) -> Response:
     """Stream live updates of the first page or, with `order`, of an order's page."""
     streams: UpdateStreams = request.app.state.board_streams
-    access: BoardAccess = request.app.state.board_access
     if streams.full:
         return Response("too many open pages", HTTPStatus.SERVICE_UNAVAILABLE, {"Retry-After": "30"})
     if order is not None:
         with suppress(StoreError):  # the stream says so, and continues once Redis is back
             await run_in_threadpool(get_order, context, await valid_order_id(order))
-    render = partial(_board_fragments, context) if order is None else partial(_order_fragments, context, order)
+    current: Callable[[], Context] = request.app.state.current_context
+    render = partial(_board_fragments, current) if order is None else partial(_order_fragments, current, order)
     headers = {**HEADERS, "X-Accel-Buffering": "no"}
-    events = streams.watch(order or "", render, lambda: access.is_authenticated(request))
+    events = streams.watch(order or "", render, lambda: _is_authenticated(request))
     return StreamingResponse(events, headers=headers, media_type="text/event-stream")
 
 
-def _board_fragments(context: Context) -> Mapping[str, str]:
-    return fragments(_BOARD_PARTS, **_board_values(context))
+async def _is_authenticated(request: Request) -> bool:
+    """Return whether a viewer may stay. A reload may have removed the key of the session."""
+    access: BoardAccess = request.app.state.board_access
+    return await access.is_authenticated(request)
 
 
-def _order_fragments(context: Context, order_id: str) -> Mapping[str, str]:
-    return fragments(_ORDER_PARTS, view=view_order(context, order_id))
+def _board_fragments(current: Callable[[], Context]) -> Mapping[str, str]:
+    return fragments(_BOARD_PARTS, **_board_values(current()))
+
+
+def _order_fragments(current: Callable[[], Context], order_id: str) -> Mapping[str, str]:
+    return fragments(_ORDER_PARTS, view=view_order(current(), order_id))
 
 
 def _board_values(context: Context) -> dict[str, Any]:

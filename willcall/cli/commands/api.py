@@ -7,6 +7,7 @@ import typer
 from willcall.cli.bootstrap import note_missing_accounts, read_config
 from willcall.cli.network import LOOPBACK, explain_listen_errors
 from willcall.cli.parameters import PortOption
+from willcall.runtime.live_config import LiveConfig
 from workers.processes.api import run_api
 
 
@@ -16,7 +17,7 @@ def api(
     port: PortOption = 8080,
 ) -> None:
     """Run the HTTP API."""
-    config = read_config()
-    note_missing_accounts(config.accounts)
+    live = LiveConfig(read_config)
+    note_missing_accounts(live.config.accounts)
     with explain_listen_errors(host, port):
-        run_api(config, host, port)
+        run_api(live, host, port)

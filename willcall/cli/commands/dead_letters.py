@@ -9,7 +9,8 @@ from willcall.cli.context import open_context
 from willcall.cli.output.console import print_json_line, print_note, stdout_console, strip_control_characters
 from willcall.cli.output.styles import plain_table
 from willcall.stores.dead_letters import DeadLetter
-from willcall.usecases.dead_letters import Via, clear, dead_letter_schema, requeue
+from willcall.usecases.dead_letters import clear, dead_letter_schema, requeue
+from willcall.usecases.ports import Via
 from willcall.views.formatting import format_count, format_relative
 
 

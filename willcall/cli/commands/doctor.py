@@ -26,6 +26,7 @@ class OwnProcess(StrEnum):
     WORKER = "worker"
     BEAT = "beat"
     API = "api"
+    FLOWER = "flower"
     AUTO = "auto"
 
 
@@ -45,7 +46,7 @@ def doctor(
         raise typer.BadParameter("cannot be combined with --only", param_hint="--self")
     kind = main_process() if own is OwnProcess.AUTO else own
     if own and kind is None:
-        typer.echo("This container runs no worker, beat or API, so there is nothing to check.")
+        typer.echo("This container runs no worker, beat, API or Flower, so there is nothing to check.")
         return
     try:
         config = read_config()

@@ -6,6 +6,7 @@ import typer
 
 from tasks.queues import queue_names
 from willcall.cli.bootstrap import note_missing_accounts, read_config
+from willcall.runtime.live_config import LiveConfig
 from workers.app import CONCURRENCY
 from workers.processes.worker import run_worker
 
@@ -20,13 +21,14 @@ def worker(
     ] = None,
 ) -> None:
     """Run a worker, which polls providers and sends callbacks."""
-    config = read_config()
+    live = LiveConfig(read_config)
+    config = live.config
     note_missing_accounts(config.accounts)
     chosen = queues.split(",") if queues else None
     known = queue_names(config)
     if chosen and not set(chosen) <= set(known):
         unknown = ", ".join(sorted(set(chosen) - set(known)))
         raise typer.BadParameter(f"unknown queue: {unknown}; must be one of {', '.join(known)}", param_hint="--queues")
-    code = run_worker(config, concurrency or CONCURRENCY, chosen, metrics_port)
+    code = run_worker(live, concurrency or CONCURRENCY, chosen or (), metrics_port)
     if code:
         raise typer.Exit(code)

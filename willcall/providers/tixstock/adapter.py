@@ -91,7 +91,7 @@ class TixstockAdapter(Adapter):
         """Build `GET {base_url}/orders/get/<order id>` with the bearer token."""
         headers = {
             "Accept": "application/json",
-            "Authorization": f"Bearer {credentials.bearer_token.get_secret_value()}",
+            "Authorization": f"Bearer {credentials.bearer_token[0].get_secret_value()}",
         }
         url = f"{credentials.base_url}/orders/get/{path_segment(query.reference)}"
         return Request("GET", url, headers=headers)

@@ -23,7 +23,7 @@ from willcall.providers.lenient_json import read_lenient_object
 from willcall.providers.pushes import ParsedPush, PushReading, PushRequest, PushResponse, UnreadablePush, UnverifiedPush
 from willcall.providers.reading import as_list, as_object, as_text, as_web_url, extra_fields, status_word
 from willcall.providers.tixstock.tickets import as_bool, decode_base64, file_value, link_tickets, read_shipment
-from willcall.setting_types.secrets import HeaderSecret
+from willcall.setting_types.secrets import HeaderSecret, OneOrMore
 
 _UPLOADS = {"order.eticket_fulfilment", "order.mobile_ticket_fulfilment", "order.mobile_link_ticket_fulfilment"}
 _PAPER = "order.paper_ticket_fulfilment"
@@ -75,10 +75,10 @@ class AnswerWords(BaseModel):
 
 
 class TixstockCredentials(PushCredentials):
-    """Credentials at Tixstock. The bearer token is also the key that signs webhooks."""
+    """Credentials at Tixstock. The first bearer token is sent; each may be the key that signs webhooks."""
 
     base_url: ProviderUrl = "https://pf.tixstock.com/v1"
-    bearer_token: HeaderSecret
+    bearer_token: OneOrMore[HeaderSecret]
     answers: AnswerWords = AnswerWords()
 
 
@@ -151,10 +151,12 @@ class TixstockPushes:
 
 
 def _is_signed(request: PushRequest, credentials: TixstockCredentials) -> bool:
-    """Return whether the call is Tixstock's: HMAC-SHA-256 of the raw body with our bearer token, in hex."""
-    key = credentials.bearer_token.get_secret_value().encode()
+    """Return whether the call is Tixstock's: HMAC-SHA-256 of the raw body with a bearer token of ours, in hex."""
     given = request.headers.get("x-tixstock-signature", "").strip().lower().encode()
-    return hmac.compare_digest(hmac.digest(key, request.body, "sha256").hex().encode(), given)
+    keys = [token.get_secret_value().encode() for token in credentials.bearer_token]
+    signatures = [hmac.digest(key, request.body, "sha256").hex().encode() for key in keys]
+    matches = [hmac.compare_digest(signature, given) for signature in signatures]  # all of them, in any case
+    return any(matches)
 
 
 def _answer(reference: str | None, word: str, message: str, *, success: bool, status: int = 200) -> PushResponse:

@@ -16,7 +16,7 @@ PYTHON = ("/opt/willcall/bin/python", "/opt/willcall/bin/willcall")
         ((*PYTHON, "worker", "--concurrency", "8"), "worker"),
         ((*PYTHON, "beat"), "beat"),
         (("/sbin/docker-init", "--", "willcall", "api", "--host", "0.0.0.0"), "api"),  # noqa: S104 - `docker run --init`
-        ((*PYTHON, "flower"), None),
+        ((*PYTHON, "flower"), "flower"),
         ((*PYTHON, "submit", "--id", "worker"), None),
         ((*PYTHON, "auto"), None),
         ((*PYTHON,), None),

@@ -16,7 +16,7 @@ from willcall.providers.tixstock import ADAPTER
 from willcall.providers.tixstock.pushes import TixstockCredentials
 
 TOKEN = "tix-bearer-1"
-ACCOUNT = TixstockCredentials(bearer_token=SecretStr(TOKEN), webhook_token=SecretStr("hook-2"))
+ACCOUNT = TixstockCredentials(bearer_token=SecretStr(TOKEN), webhook_token=SecretStr("hook-0123456789-2"))
 URLS = st.sampled_from(["https://files.example.com/1.pdf", "https://files.example.com/2.pdf", "JVBERi0xLjQK", ""])
 LINKS = st.fixed_dictionaries({"seat": JSON, "link": URLS | JSON})
 FILES = URLS | st.fixed_dictionaries({"url": URLS}) | JSON
@@ -58,7 +58,7 @@ def test_no_secret_is_shown() -> None:
     request = ADAPTER.status_request(OrderQuery("3434341233"), ACCOUNT, None)
     shown = f"{ACCOUNT!r} {ACCOUNT} {request!r} {ACCOUNT.model_dump()}"
     assert TOKEN not in shown
-    assert "hook-2" not in shown
+    assert "hook-0123456789-2" not in shown
 
 
 @pytest.mark.parametrize("reference", ["", "..", "secret/../1", "secret\n"])

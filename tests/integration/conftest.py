@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from tests.command import Ended, environment, run
+from tests.declared_keys import guarded_scripts
 from willcall.devtools.embedded_redis import EmbeddedRedis
 
 if TYPE_CHECKING:
@@ -30,6 +31,13 @@ api_key = "top-secret-key"
 base_url = "https://127.0.0.1:9/v1"
 bearer_token = "top-secret-key"
 """
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _guarded_scripts() -> Iterator[None]:
+    """Scripts that tests run in their own process use no key but those that they declare, unless they say so."""
+    with guarded_scripts():
+        yield
 
 
 @pytest.fixture

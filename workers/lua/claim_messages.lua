@@ -52,8 +52,8 @@ if redis.call('HEXISTS', claims, args.tag_prefix .. number) == 1 then -- a repea
     local tag = args.tag_prefix .. n
     local claim = redis.call('HGET', claims, tag)
     if claim then
-      local list, message = cmsgpack.unpack(claim)
-      claimed[#claimed + 1] = {list, tag, message}
+      local origin, message = cmsgpack.unpack(claim)
+      claimed[#claimed + 1] = {origin, tag, message}
     end
   end
   return claimed

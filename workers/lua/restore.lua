@@ -1,3 +1,4 @@
+--!df flags=allow-undeclared-keys
 -- Returns claimed messages to their lists, marked as redelivered. Skips claims that no longer exist.
 -- A message starts with one `!` for each time that a worker did not finish it in time, and with at least one.
 --

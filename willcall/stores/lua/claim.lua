@@ -1,3 +1,4 @@
+--!df flags=allow-undeclared-keys
 -- Allow one attempt to poll an order. Checks everything that must hold at one instant, and takes a token.
 --
 -- Example: minimum 1 s, one request in 5 s, burst 1. Twelve orders arrive at 0; their deadline is 12 s.

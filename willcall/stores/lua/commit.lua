@@ -1,3 +1,4 @@
+--!df flags=allow-undeclared-keys
 -- Commit one step of an order, all at once, if the fence still holds: its seq, and for an attempt its claim.
 --
 -- Example: order 7 has seq 4 and is claimed by `a` until 60,000. The worker died, and at 70,000 another worker claims

@@ -1,3 +1,4 @@
+--!df flags=allow-undeclared-keys
 -- Find open orders past their deadline, among the overdue ones. No worker claims them: all workers stopped, or their
 -- account was removed from the configuration. An attempt under way expires its order itself.
 -- KEYS     due index, order prefix

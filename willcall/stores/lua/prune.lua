@@ -1,3 +1,4 @@
+--!df flags=allow-undeclared-keys
 -- Remove final orders that ended before a moment, a bounded number at a time. An order whose backend is still to be
 -- notified is stored for another retention period.
 -- KEYS     final index, attention indexes, late checks, deliveries due, orphaned documents, operator deliveries due,

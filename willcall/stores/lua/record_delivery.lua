@@ -1,3 +1,4 @@
+--!df flags=allow-undeclared-keys
 -- Record the result of an attempt to deliver an event, if the claim still holds.
 -- KEYS     delivery, delivery attempts, deliveries due, deliveries pending; for a backend's event also order, attention
 --          indexes, and the four keys of an alert (see alert.lua)

@@ -1,3 +1,4 @@
+--!df flags=allow-undeclared-keys
 -- Record a document, once per owner and content.
 -- KEYS     documents of the owner, document prefix, unclaimed documents
 -- ARGS     id (for a new document), owner, sha256, size, type (content type), of_account (whether the owner is an

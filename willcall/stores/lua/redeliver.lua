@@ -1,3 +1,4 @@
+--!df flags=allow-undeclared-keys
 -- Deliver an order's latest event again: its retry schedule starts again now. The time since which the event is pending
 -- is unchanged, unless it was delivered meanwhile.
 -- KEYS     delivery, deliveries due, order, attention indexes, events, deliveries pending

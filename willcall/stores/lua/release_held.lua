@@ -1,3 +1,4 @@
+--!df flags=allow-undeclared-keys
 -- Let orders continue that are held because their account was stopped: all of them, as it is healthy again, or the one
 -- that probes it. That one keeps its attention, and since when, until it is answered. An order that may not be polled
 -- again before its deadline is due then, to expire.

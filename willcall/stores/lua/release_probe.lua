@@ -1,3 +1,4 @@
+--!df flags=allow-undeclared-keys
 -- Let one order continue that probes its account, which rejects our key or is down: the order whose answer tells most.
 --
 -- An order that itself got a 403 or an unreadable answer would get it again, whatever the account's health. It is

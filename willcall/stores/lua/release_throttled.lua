@@ -1,3 +1,4 @@
+--!df flags=allow-undeclared-keys
 -- Bring forward the orders of a throttle that an operator has ended, a batch at a time: those whose own hint caused it,
 -- those without a slot before their deadline, and those whose slots it had moved, in the order of their slots.
 -- KEYS     account, token bucket, ordinary lane, express lane, late lane, stranded index, throttled orders, due index,

@@ -1,3 +1,4 @@
+--!df flags=allow-undeclared-keys
 -- Find overdue deliveries whose scheduled message was lost, to send it again. The copy has the delivery's current
 -- number: whichever message comes first acts and makes the other stale.
 -- KEYS     deliveries due, deliveries pending, delivery prefix, progress of the deliveries

@@ -1,3 +1,4 @@
+--!df flags=allow-undeclared-keys
 -- Find overdue fetches of documents whose scheduled message was lost, to send it again.
 -- KEYS     fetches due, fetch prefix
 -- ARGS     grace (ms overdue), offset, count

@@ -1,3 +1,4 @@
+--!df flags=allow-undeclared-keys
 -- Find overdue orders whose scheduled message was lost, to send it again. The copy has the order's current seq:
 -- whichever message comes first acts and makes the other stale.
 -- KEYS     due index, order prefix, progress of the provider's queue

@@ -1,5 +1,7 @@
 """Accounts: list, pause, resume."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path
@@ -11,6 +13,7 @@ from willcall.api.problems import ProblemType, rejected
 from willcall.api.request_body import json_body
 from willcall.api.request_models import Override, Pause
 from willcall.api.responses import SchemaResponse
+from willcall.api.security import PrincipalDep
 from willcall.config import find_account
 from willcall.orders.submission import field_errors_of
 from willcall.providers.base import Account
@@ -21,6 +24,8 @@ from willcall.usecases.context import Context
 from willcall.views.accounts import account_schema, view_account
 
 router = APIRouter(prefix="/v1/accounts", tags=["accounts"])
+#: Calls that clients' keys may not make.
+operator_router = APIRouter(prefix="/v1/accounts", tags=["accounts"])
 
 
 async def _account(
@@ -35,13 +40,19 @@ AccountDep = Annotated[Account, Depends(_account)]
 
 
 @router.get("", summary="List accounts", responses=responses(ProblemType.REJECTED, ok_200=schemas.AccountPage))
-def list_accounts(context: ContextDep, _: NoParameters) -> SchemaResponse:
-    """Return the health, backlog and number of orders of each configured account."""
+def list_accounts(context: ContextDep, principal: PrincipalDep, _: NoParameters) -> SchemaResponse:
+    """Return the health, backlog and number of orders of each configured account.
+
+    For a client: of the accounts that it can use, with the number of its own orders, and without tokens and backlog,
+    which it shares with others.
+    """
+    if principal.client is not None:
+        return SchemaResponse(schemas.AccountPage(items=tuple(_client_views(context, principal.client))))
     items = tuple(_view(context, account) for _, account in sorted(context.accounts.items()))
     return SchemaResponse(schemas.AccountPage(items=items))
 
 
-@router.post(
+@operator_router.post(
     "/{provider}/{account}/pause",
     summary="Pause an account",
     responses=responses(ProblemType.NOT_FOUND, *BODY_PROBLEMS, ok_200=schemas.Account),
@@ -62,21 +73,34 @@ def pause_account(
     return SchemaResponse(_view(context, account))
 
 
-@router.post(
+@operator_router.post(
     "/{provider}/{account}/resume",
     summary="Resume an account",
     responses=responses(ProblemType.NOT_FOUND, *BODY_PROBLEMS, ok_200=schemas.ResumeResult),
     openapi_extra=request_body(Override, required=False),
 )
 def resume_account(
-    context: ContextDep, _: NoParameters, account: AccountDep, payload: Annotated[Any, json_body(optional=True)]
+    context: ContextDep,
+    principal: PrincipalDep,
+    _: NoParameters,
+    account: AccountDep,
+    payload: Annotated[Any, json_body(optional=True)],
 ) -> SchemaResponse:
     """End a pause. An account that is rejecting the API key or is down is checked with one order first.
 
     A provider's `Retry-After` is respected until `until`. With the body `{"now": true}`, the account is polled anyway.
     """
-    resumed = resume(context, account, override=override_requested(payload))
+    resumed = resume(context, account, override=override_requested(payload, principal))
     return SchemaResponse(schemas.ResumeResult(resumed=resumed.until is None, until=utc(resumed.until)))
+
+
+def _client_views(context: Context, name: str) -> Iterator[schemas.Account]:
+    client = context.settings.api.clients.get(name)
+    for key, account in sorted(context.accounts.items()):
+        if client and client.may_use(key):
+            counts = context.stores.listing.counts(key, name)
+            orders = {status.value: count for status, count in counts.items()}
+            yield replace(_view(context, account), tokens=None, backlog=None, orders=orders)
 
 
 def _view(context: Context, account: Account) -> schemas.Account:

@@ -18,7 +18,7 @@ from willcall.api.openapi import DESCRIPTION, VERSION, install_openapi, response
 from willcall.api.problems import ProblemType
 from willcall.api.request_body import BodyReceiver
 from willcall.api.request_models import Batch, Override, Pause
-from willcall.api.security import Access, DocumentationGuard, require_any_key, require_key, require_operator_key
+from willcall.api.security import Access, DocumentationGuard, Role, require
 from willcall.api.webhooks import webhook_routes
 from willcall.config import Config
 from willcall.orders.submission import SubmitOrder
@@ -52,15 +52,17 @@ def create_api(
     context = current()
     app.state.current_context = current
     app.state.live_config = live
-    app.state.access = Access.of(context.settings.api)
+    app.state.access = Access(context.settings.api)
     app.state.body_receiver = BodyReceiver()
     app.state.readiness = health.ReadinessChecks(checks)
     app.state.metrics = metrics.registry(current, queues)
     app.add_middleware(DocumentationGuard)
     problems.install_error_handlers(app)
-    app.include_router(_with_key(require_key, orders.router, documents.router, batch.router, events.router))
-    app.include_router(_with_key(require_any_key, accounts.router, dead_letters.router, orders.operator_router))
-    app.include_router(_with_key(require_operator_key, reloading.router))
+    backends, trusted = require(Role.BACKEND, Role.CLIENT), require(Role.BACKEND, Role.OPERATOR)
+    app.include_router(_with_key(backends, orders.router, documents.router, batch.router, events.router))
+    app.include_router(_with_key(require(*Role), accounts.router, orders.operator_router))
+    app.include_router(_with_key(trusted, accounts.operator_router, dead_letters.router))
+    app.include_router(_with_key(require(Role.OPERATOR), reloading.router))
     app.include_router(webhook_routes(current))
     app.include_router(health.router)
     app.include_router(metrics.router)
@@ -73,7 +75,7 @@ def create_api(
 
 def _prepare_access(app: FastAPI, config: Config, *, exposed: bool) -> Commit:
     """Prepare what checks keys. Sessions end with the operator key that opened them."""
-    access = Access.of(config.settings.api)
+    access = Access(config.settings.api)
     board_access = BoardAccess(config.settings.api, app.state.current_context().stores.sessions, exposed=exposed)
 
     def commit() -> None:
@@ -82,9 +84,9 @@ def _prepare_access(app: FastAPI, config: Config, *, exposed: bool) -> Commit:
     return commit
 
 
-def _with_key(require: Callable[..., object], *routers: APIRouter) -> APIRouter:
+def _with_key(check: Callable[..., object], *routers: APIRouter) -> APIRouter:
     router = APIRouter(
-        dependencies=[Depends(require)],
+        dependencies=[Depends(check)],
         responses=responses(ProblemType.UNAUTHORIZED, ProblemType.FORBIDDEN, ProblemType.UNAVAILABLE, ProblemType.BUSY),
     )
     for each in routers:

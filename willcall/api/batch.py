@@ -10,9 +10,10 @@ from willcall.api.dependencies import ContextDep, NoParameters
 from willcall.api.openapi import BODY_PROBLEMS, request_body, responses
 from willcall.api.problems import ProblemError, api_error_from, rejected
 from willcall.api.request_body import MAX_BATCH_BYTES, BodyLimits, large_json
-from willcall.api.request_models import Batch
+from willcall.api.request_models import Batch, read_submission
 from willcall.api.responses import SchemaResponse
-from willcall.orders.errors import FieldError, WillcallError
+from willcall.api.security import Principal, PrincipalDep
+from willcall.orders.errors import WillcallError
 from willcall.orders.model import Order
 from willcall.orders.serialization import order_schema
 from willcall.orders.submission import field_errors_of
@@ -29,32 +30,39 @@ router = APIRouter(prefix="/v1", tags=["orders"])
     responses=responses(*BODY_PROBLEMS, ok_200=BatchResults),
     openapi_extra=request_body(Batch),
 )
-async def submit_batch(request: Request, context: ContextDep, _: NoParameters) -> SchemaResponse:
+async def submit_batch(
+    request: Request, context: ContextDep, principal: PrincipalDep, _: NoParameters
+) -> SchemaResponse:
     """Submit up to 1,000 orders. Each is accepted or rejected independently of the others."""
     async with large_json(request, BodyLimits(MAX_BATCH_BYTES)) as payload:
-        return await run_in_threadpool(_submit, context, payload)
+        return await run_in_threadpool(_submit, context, principal, payload)
 
 
-def _submit(context: Context, payload: Any) -> SchemaResponse:
+def _submit(context: Context, principal: Principal, payload: Any) -> SchemaResponse:
     try:
         items = Batch.model_validate(payload).orders
     except ValidationError as error:
         raise rejected(field_errors_of(error)) from None
-    return SchemaResponse(BatchResults(results=_results(context, items)))
+    return SchemaResponse(BatchResults(results=_results(context, principal, items)))
 
 
-def _results(context: Context, items: list[Any]) -> tuple[BatchResult, ...]:
-    submitted = iter(submit_many(context, [item for item in items if isinstance(item, dict)]))
-    outcomes = [
-        next(submitted) if isinstance(item, dict) else rejected([FieldError("order", "must be an object")])
-        for item in items
-    ]
+def _results(context: Context, principal: Principal, items: list[Any]) -> tuple[BatchResult, ...]:
+    read = [_read(item, principal) for item in items]
+    submitted = iter(submit_many(context, [each for each in read if isinstance(each, dict)]))
+    outcomes = [next(submitted) if isinstance(each, dict) else each for each in read]
     ids = [outcome.order_id for outcome in outcomes if isinstance(outcome, AcceptedOrder)]
     orders = iter(context.stores.orders.get_many(ids))
     return tuple(
         _accepted(outcome, next(orders)) if isinstance(outcome, AcceptedOrder) else _rejected(item, outcome)
         for item, outcome in zip(items, outcomes, strict=True)
     )
+
+
+def _read(item: Any, principal: Principal) -> dict[str, Any] | ProblemError:
+    try:
+        return read_submission(item, principal, "order")
+    except ProblemError as error:
+        return error
 
 
 def _accepted(result: AcceptedOrder, order: Order | None) -> BatchResult:

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request
+from fastapi.concurrency import run_in_threadpool
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from willcall.api.problems import rejected
+from willcall.api.problems import ProblemError, ProblemType, rejected
 from willcall.api.request_models import Override
+from willcall.api.security import Principal, PrincipalDep, Role
 from willcall.orders.errors import UnknownOrderError
 from willcall.orders.model import Attention, Status
 from willcall.orders.submission import OrderId, field_errors_of
@@ -30,6 +32,18 @@ async def valid_order_id(order_id: Annotated[str, Path(description="The order's 
         return _ORDER_ID.validate_python(order_id)
     except ValidationError:
         raise UnknownOrderError("of this id") from None
+
+
+async def visible_order_id(
+    order_id: Annotated[str, Depends(valid_order_id)],
+    context: Annotated[Context, Depends(get_context)],
+    principal: PrincipalDep,
+) -> str:
+    """Return the order id of the path. Raises UnknownOrderError for another client's order, as if it did not exist."""
+    client = principal.client
+    if client is not None and await run_in_threadpool(context.stores.orders.client_of, order_id) != client:
+        raise UnknownOrderError(order_id)
+    return order_id
 
 
 #: The filter for orders that need attention for any reason, and all such filters.
@@ -101,13 +115,16 @@ class DeadLettersQuery(_Query):
 
 
 ContextDep = Annotated[Context, Depends(get_context)]
-OrderIdDep = Annotated[str, Depends(valid_order_id)]
+OrderIdDep = Annotated[str, Depends(visible_order_id)]
 NoParameters = Annotated[NoQuery, Query()]
 
 
-def override_requested(payload: object) -> bool:
-    """Return whether to poll in spite of the provider's hint. Raises ApiError."""
+def override_requested(payload: object, principal: Principal) -> bool:
+    """Return whether to poll in spite of the provider's hint, which no client may. Raises ApiError."""
     try:
-        return Override.model_validate(payload).now
+        override = Override.model_validate(payload).now
     except ValidationError as error:
         raise rejected(field_errors_of(error)) from None
+    if override and principal.role is Role.CLIENT:
+        raise ProblemError(ProblemType.FORBIDDEN, "the key of a client cannot poll before the provider allows it")
+    return override

@@ -12,7 +12,7 @@ from willcall.api.dependencies import NoParameters
 from willcall.api.metrics_collector import MetricsCollector, Queues
 from willcall.api.openapi import responses
 from willcall.api.problems import ProblemType
-from willcall.api.security import require_any_key
+from willcall.api.security import Role, require
 from willcall.usecases.context import Context
 
 router = APIRouter(tags=["health"])
@@ -28,7 +28,7 @@ def registry(current: Callable[[], Context], queues: Queues) -> CollectorRegistr
 @router.get(
     "/metrics",
     summary="Metrics for Prometheus",
-    dependencies=[Depends(require_any_key)],
+    dependencies=[Depends(require(Role.BACKEND, Role.OPERATOR))],
     responses={
         **responses(ProblemType.UNAUTHORIZED, ProblemType.FORBIDDEN, ProblemType.REJECTED, ProblemType.UNAVAILABLE),
         200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "The exposition format."},

@@ -6,11 +6,11 @@ from fastapi import APIRouter, Query
 
 from willcall.api.dependencies import ContextDep, NoParameters, OrderIdDep, OrdersQuery, override_requested
 from willcall.api.openapi import BODY_PROBLEMS, request_body, responses
-from willcall.api.problems import ProblemType, rejected
+from willcall.api.problems import ProblemType
 from willcall.api.request_body import json_body
-from willcall.api.request_models import Override
+from willcall.api.request_models import Override, read_submission
 from willcall.api.responses import SchemaResponse
-from willcall.orders.errors import FieldError
+from willcall.api.security import PrincipalDep
 from willcall.orders.serialization import attempt_schema, order_schema
 from willcall.orders.submission import SubmitOrder
 from willcall.schemas.orders import AttemptPage, Order, OrderPage
@@ -32,21 +32,21 @@ operator_router = APIRouter(prefix="/v1/orders", tags=["orders"])
     responses=responses(*BODY_PROBLEMS, ProblemType.CONFLICT, made_201=Order, known_200=Order),
     openapi_extra=request_body(SubmitOrder),
 )
-def submit_order(context: ContextDep, _: NoParameters, payload: Annotated[Any, json_body()]) -> SchemaResponse:
+def submit_order(
+    context: ContextDep, principal: PrincipalDep, _: NoParameters, payload: Annotated[Any, json_body()]
+) -> SchemaResponse:
     """Return 201 for a new order, 200 for one that was submitted before with the same content.
 
     `id` is your own key. Without it Willcall generates one, and repeating the call creates another order.
     """
-    if not isinstance(payload, dict):
-        raise rejected([FieldError("body", "must be an object")])
-    accepted = submit(context, payload)
+    accepted = submit(context, read_submission(payload, principal, "body"))
     return _order(context, accepted.order_id, 201 if accepted.new else 200)
 
 
 @router.get("", summary="List orders", responses=responses(ProblemType.REJECTED, ok_200=OrderPage))
-def list_orders(context: ContextDep, query: Annotated[OrdersQuery, Query()]) -> SchemaResponse:
+def list_orders(context: ContextDep, principal: PrincipalDep, query: Annotated[OrdersQuery, Query()]) -> SchemaResponse:
     """Return a page of orders, newest first. Filters can be combined."""
-    filters = OrderFilter(query.status, query.provider, query.reasons)
+    filters = OrderFilter(query.status, query.provider, query.reasons, client=principal.client)
     page = context.stores.listing.page(filters, query.limit, query.cursor)
     return SchemaResponse(OrderPage(items=tuple(map(order_schema, page.orders)), next_cursor=page.next_cursor))
 
@@ -80,13 +80,17 @@ def list_attempts(context: ContextDep, _: NoParameters, order_id: OrderIdDep) ->
     openapi_extra=request_body(Override, required=False),
 )
 def poll_order(
-    context: ContextDep, _: NoParameters, order_id: OrderIdDep, payload: Annotated[Any, json_body(optional=True)]
+    context: ContextDep,
+    principal: PrincipalDep,
+    _: NoParameters,
+    order_id: OrderIdDep,
+    payload: Annotated[Any, json_body(optional=True)],
 ) -> SchemaResponse:
     """Poll as soon as the provider's hints, the minimum interval and the rate allow; `next_poll_at` says when.
 
-    With the body `{"now": true}`, poll even before the provider's `Retry-After` has passed.
+    With the body `{"now": true}`, poll even before the provider's `Retry-After` has passed. Keys of clients cannot.
     """
-    request_poll(context, order_id, override=override_requested(payload))
+    request_poll(context, order_id, override=override_requested(payload, principal))
     return _order(context, order_id, 202)
 
 

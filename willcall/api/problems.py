@@ -43,7 +43,7 @@ class ProblemType(Enum):
     """A kind of error: the name in the type's URN, status, title."""
 
     UNAUTHORIZED = "unauthorized", 401, "The API key is missing or not valid"
-    FORBIDDEN = "forbidden", 403, "Only requests from this machine are allowed"
+    FORBIDDEN = "forbidden", 403, "The key or the origin of the request does not allow this call"
     NOT_FOUND = "not-found", 404, "Not found"
     METHOD_NOT_ALLOWED = "method-not-allowed", 405, "The path does not support this method"
     TOO_SLOW = "too-slow", 408, "The request body took too long to arrive"

@@ -4,6 +4,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
+from willcall.api.problems import rejected
+from willcall.api.security import Principal
+from willcall.orders.errors import FieldError
+
 
 class _RequestModel(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
@@ -33,3 +37,12 @@ class Batch(_RequestModel):
     """Orders to submit, each independently of the others."""
 
     orders: list[Annotated[Any, WithJsonSchema(_ORDER)]] = Field(max_length=1_000)
+
+
+def read_submission(payload: Any, principal: Principal, name: str) -> dict[str, Any]:
+    """Return an order to submit, for the client that the key belongs to. Raises ApiError; `name`: of the payload."""
+    if not isinstance(payload, dict):
+        raise rejected([FieldError(name, "must be an object")])
+    if payload.get("client") not in (None, principal.client):
+        raise rejected([FieldError("client", "is decided by the key; leave it out")])
+    return {**payload, "client": principal.client}

@@ -1,14 +1,15 @@
 """Access to the API: bearer keys or, without any keys, requests from this machine."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from hashlib import sha256
 from hmac import compare_digest
 from ipaddress import ip_address
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import Request, Security
+from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import SecretStr
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -16,7 +17,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from willcall.api.problems import ProblemError, ProblemType
 from willcall.config.settings import ApiSettings
 
-bearer = HTTPBearer(auto_error=False, scheme_name="key", description="One of `api.keys`.")
+bearer = HTTPBearer(
+    auto_error=False, scheme_name="key", description="One of `api.keys`, or a client's key for its own orders."
+)
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]
 
 #: `Host` headers that name this machine. No others are accepted, because of DNS rebinding.
@@ -45,36 +48,65 @@ class Keys:
         return any(matches)
 
 
+class Role(StrEnum):
+    """What the owner of a key may do: a client has orders of its own, a backend sees all, an operator runs Willcall."""
+
+    BACKEND = "backend"
+    CLIENT = "client"
+    OPERATOR = "operator"
+
+
 @dataclass(frozen=True, slots=True)
+class Principal:
+    """Whom a request comes from. `client`: the client whose orders it sees and changes, `None` for all orders."""
+
+    role: Role
+    client: str | None = None
+
+
+BACKEND, OPERATOR = Principal(Role.BACKEND), Principal(Role.OPERATOR)
+
+
 class Access:
-    """The configured keys: those of backends, those of operators, and both."""
+    """The configured keys, and whose they are."""
 
-    backends: Keys
-    operators: Keys
-    any: Keys
+    def __init__(self, settings: ApiSettings) -> None:
+        clients = {Principal(Role.CLIENT, name): client.keys for name, client in settings.clients.items()}
+        keys = {BACKEND: settings.keys, OPERATOR: settings.all_operator_keys, **clients}
+        self._keys = {principal: Keys(some) for principal, some in keys.items() if some}
 
-    @classmethod
-    def of(cls, settings: ApiSettings) -> "Access":
-        operators = settings.all_operator_keys
-        return cls(Keys(settings.keys), Keys(operators), Keys((*settings.keys, *operators)))
+    def __bool__(self) -> bool:
+        return bool(self._keys)
 
-
-async def require_key(request: Request, credentials: Credentials) -> None:
-    """Require a backend's key; without any keys, a request from this machine. Raises ApiError."""
-    access: Access = request.app.state.access
-    _require(request, access, access.backends, credentials)
+    def identify(self, key: str) -> Principal | None:
+        """Return whose key it is, in constant time."""
+        found = [principal for principal, keys in self._keys.items() if keys.accept(key)]
+        return found[0] if found else None
 
 
-async def require_any_key(request: Request, credentials: Credentials) -> None:
-    """Require a backend's or an operator's key. Raises ApiError."""
-    access: Access = request.app.state.access
-    _require(request, access, access.any, credentials)
+def require(*roles: Role) -> Callable[..., Coroutine[Any, Any, None]]:
+    """Return a dependency that requires a key of one of these roles; without any keys, a request from this machine.
+
+    It raises ApiError, and sets `request.state.principal`, without which no order is served.
+    """
+
+    async def check(request: Request, credentials: Credentials) -> None:
+        access: Access = request.app.state.access
+        principal = _identify(request, access, credentials)
+        if access and principal.role not in roles:
+            raise ProblemError(ProblemType.FORBIDDEN, f"this call is not for the key of {_KINDS[principal.role]}")
+        request.state.principal = principal
+
+    return check
 
 
-async def require_operator_key(request: Request, credentials: Credentials) -> None:
-    """Require an operator's key; without any keys, a request from this machine. Raises ApiError."""
-    access: Access = request.app.state.access
-    _require(request, access, access.operators, credentials)
+async def get_principal(request: Request) -> Principal:
+    return request.state.principal  # type: ignore[no-any-return]
+
+
+PrincipalDep = Annotated[Principal, Depends(get_principal)]
+
+_KINDS = {Role.BACKEND: "a backend", Role.CLIENT: "a client", Role.OPERATOR: "an operator"}
 
 
 class DocumentationGuard:
@@ -87,7 +119,7 @@ class DocumentationGuard:
         if scope["type"] == "http" and f"{scope['path']}/".startswith(("/docs/", "/openapi.json/")):
             request = Request(scope)
             try:
-                if not request.app.state.access.any:
+                if not request.app.state.access:
                     _require_this_machine(request)
             except ProblemError as refused:
                 await refused.response()(scope, receive, send)
@@ -119,16 +151,19 @@ def _is_loopback(host: str) -> bool:
     return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
-def _require(request: Request, access: Access, keys: Keys, credentials: HTTPAuthorizationCredentials | None) -> None:
-    if not access.any:
+def _identify(request: Request, access: Access, credentials: HTTPAuthorizationCredentials | None) -> Principal:
+    if not access:
         _require_this_machine(request)
-    elif credentials is None or not keys.accept(credentials.credentials):
-        what = "a key is required" if credentials is None else "the key is not valid"
+        return BACKEND
+    principal = access.identify(credentials.credentials) if credentials else None
+    if principal is None:
+        what = "the key is not valid" if credentials else "a key is required"
         raise ProblemError(
             ProblemType.UNAUTHORIZED,
             f"{what}; send Authorization: Bearer <key>",
             headers={"WWW-Authenticate": "Bearer"},
         )
+    return principal
 
 
 def _require_this_machine(request: Request) -> None:

@@ -53,14 +53,15 @@ class Account(Schema):
     underlying: UnderlyingHealth | None
     """What else is wrong with a paused account; null if nothing is."""
     probe_at: datetime | None
-    tokens: int
-    """Requests that could be sent right now."""
+    tokens: int | None
+    """Requests that could be sent right now; null for clients, which share them."""
     rate: Rate
     throttles: int
     """429 responses in a row."""
-    backlog: Backlog
+    backlog: Backlog | None
+    """Open orders; null for clients."""
     orders: Mapping[Status, int]
-    """Number of orders by status."""
+    """Number of orders by status; for clients, of their own."""
 
 
 @dataclass(frozen=True, kw_only=True)

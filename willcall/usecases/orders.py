@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from willcall.config import find_account
 from willcall.orders.errors import ClosedOrderError, UnknownOrderError
 from willcall.orders.model import OPEN, Order, Status
 from willcall.providers.base import Account
@@ -26,10 +25,12 @@ def request_poll(context: Context, order_id: str, *, override: bool = False) -> 
     """Poll an order as soon as the provider's hints, the minimum interval and the rate allow.
 
     With `override` a hint of the provider is ignored. Raises UnknownOrderError, and ClosedOrderError if no response
-    could change the order.
+    could change the order or its account is not configured.
     """
     order = get_order(context, order_id)
-    account = find_account(context.accounts, order.provider, order.account)
+    account = context.accounts.get(order.account_key)
+    if account is None:
+        raise ClosedOrderError(f"the account {order.account_key} is not configured, so order {order_id} is not polled")
     expedited = expedite_poll(context, account, order_id, Requester.OVERRIDE if override else Requester.OPERATOR)
     if expedited.outcome is ExpediteOutcome.CLOSED:
         raise ClosedOrderError(f"order {order_id} is {order.status}; polling cannot change that")

@@ -30,7 +30,7 @@ def run_api(live: LiveConfig, host: str, port: int) -> None:
     config, exposed = live.config, not loopback_only(host)
 
     def check_keys(changed: Config) -> Commit:
-        if exposed and not changed.settings.api.keys:
+        if exposed and not (changed.settings.api.keys or changed.settings.api.clients):
             why = f"is empty, and without keys the API listens on loopback, not {host}"
             raise ConfigError([FieldError("api.keys", why)])
         return lambda: None

@@ -112,7 +112,7 @@ def test_an_operators_key_may_resume_and_poll_over_the_api_but_reads_no_orders(a
     assert api.post("/v1/accounts/tiqets/default/resume", {"now": True}, key=OPERATOR_KEY).status_code == 200
     assert api.post("/v1/orders/ord-1/poll", {"now": True}, key=OPERATOR_KEY).status_code == 202
     assert api.get("/v1/accounts", key=OPERATOR_KEY).status_code == 200
-    problem(api.get("/v1/orders/ord-1", key=OPERATOR_KEY), 401, "unauthorized")
+    problem(api.get("/v1/orders/ord-1", key=OPERATOR_KEY), 403, "forbidden")
     problem(api.post("/v1/accounts/tiqets/default/resume", key="wrong"), 401, "unauthorized")
 
 

@@ -109,6 +109,6 @@ def test_a_key_of_any_kind_closes_all_routes(redis_server: EmbeddedRedis, tmp_pa
         board = api.get("/", key=None, allow_redirects=False)
         assert board.status_code == (303 if kind == "operator_keys" else 403)
         assert api.get("/metrics", key=OPERATOR_KEY).status_code == 200
-        assert api.get("/v1/orders", key=OPERATOR_KEY).status_code == (200 if kind == "keys" else 401)
+        assert api.get("/v1/orders", key=OPERATOR_KEY).status_code == (200 if kind == "keys" else 403)
         assert api.get("/healthz", key=None).status_code == api.get("/readyz", key=None).status_code == 200
         assert api.get("/openapi.json", key=None).status_code == 200

@@ -212,7 +212,7 @@ def test_other_machines_need_a_key_of_an_operator_or_a_backend(exposed: Running)
         key: exposed.get("/metrics", key=key).status_code for key in (None, "wrong", "of-the-night-shift", "a-backend")
     }
     assert status == {None: 401, "wrong": 401, "of-the-night-shift": 200, "a-backend": 200}
-    assert exposed.get("/v1/orders", key="of-the-night-shift").status_code == 401
+    assert exposed.get("/v1/orders", key="of-the-night-shift").status_code == 403
 
 
 @pytest.mark.proof

@@ -47,7 +47,8 @@ class BoardAccess:
         self.sessions = Sessions(keys)
         self._ended = ended
         self.failed_logins = FailedLogins()
-        self.mode = AccessMode.LOGIN if keys else AccessMode.CLOSED if exposed or settings.keys else AccessMode.OPEN
+        closed = exposed or settings.keys or settings.clients
+        self.mode = AccessMode.LOGIN if keys else AccessMode.CLOSED if closed else AccessMode.OPEN
 
     async def is_authenticated(self, request: Request) -> bool:
         """Return whether the request needs no session, or has a valid one. Raises StoreError."""

@@ -189,7 +189,7 @@ def test_no_secret_is_shown(api: Running, harness: StoreHarness) -> None:
 @pytest.fixture
 def exposed(redis_server: EmbeddedRedis, redis: "Redis", tmp_path: Path) -> Iterator[Running]:  # noqa: ARG001 - it is empty
     options = {"host": "0.0.0.0", "environment": {"WILLCALL_API__OPERATOR_KEYS": '["of-the-night-shift"]'}}  # noqa: S104
-    with running(tmp_path, redis_server.url, "a-backend", **options) as api:
+    with running(tmp_path, redis_server.url, "backend-01234567", **options) as api:
         yield api
 
 
@@ -209,9 +209,10 @@ def test_an_operator_key_protects_the_metrics_on_this_machine_too(
 
 def test_other_machines_need_a_key_of_an_operator_or_a_backend(exposed: Running) -> None:
     status = {
-        key: exposed.get("/metrics", key=key).status_code for key in (None, "wrong", "of-the-night-shift", "a-backend")
+        key: exposed.get("/metrics", key=key).status_code
+        for key in (None, "wrong", "of-the-night-shift", "backend-01234567")
     }
-    assert status == {None: 401, "wrong": 401, "of-the-night-shift": 200, "a-backend": 200}
+    assert status == {None: 401, "wrong": 401, "of-the-night-shift": 200, "backend-01234567": 200}
     assert exposed.get("/v1/orders", key="of-the-night-shift").status_code == 403
 
 

@@ -1,11 +1,8 @@
 # Everything a person needs types `make <target>`; `make help` lists them.
-SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
 BIN := .venv/bin
-STAMP := .venv/.installed
-SITE_STAMP := .venv/.installed-site
 
 # Tests wait for processes half of the time: three at once keep two cores busy.
 TESTERS = $(shell $(PYTHON) -c 'import os; print(os.cpu_count() * 3 // 2)')
@@ -17,40 +14,55 @@ unexport PYTHONDONTWRITEBYTECODE
 # by their names, make release-check ONLY='image chaos'.
 ONLY ?=
 
-.PHONY: help install demo test proof search check matrix release-check site format bench chaos overload \
+# Pins that pyproject.toml allows stay as they are, but for `make constraints UPGRADE=1`.
+UPGRADE ?=
+
+.PHONY: help install develop demo test proof search check matrix release-check site format bench chaos overload \
   screenshots up constraints clean
 
+# Two installations at once would break .venv.
+.NOTPARALLEL:
+
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "%-14s %s\n", $$1, $$2 }'
 
-install: $(STAMP) ## set up .venv with the willcall command in it
-
-$(STAMP): pyproject.toml client/pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Willcall needs Python >= 3.11"; exit 1; }
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,check]' -e ./client
+# Each target installs what it needs and no more: the extra of pyproject.toml after which such a file is named.
+.venv/.installed-%: pyproject.toml client/pyproject.toml constraints.txt | $(BIN)/pip
+	@echo "== Installing the extra $* and what it depends on into .venv"
+	@$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[$*]' $(if $(filter test check,$*),-e ./client)
 	@touch $@
+
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Willcall needs Python >= 3.11. To name another one: make PYTHON=python3.13 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "$(PYTHON) cannot create environments with pip. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	$(PYTHON) -m venv .venv
+
+install: .venv/.installed-dev ## set up .venv with the willcall command in it
+
+develop: install .venv/.installed-test .venv/.installed-check .venv/.installed-docs ## add the tools of tests and checks
 
 demo: install ## fulfil orders from five simulated providers, end to end
 	$(BIN)/willcall demo
 
-test: install ## run the tests, two minutes on two cores
+test: .venv/.installed-test ## run the tests, two minutes on two cores
 	$(BIN)/python -m pytest -n $(TESTERS) -m "not proof"
 
-proof: install ## run what takes longer: crashes, failover, the demo, the wheel, deep search; ONLY='demo or wheel' selects
+proof: .venv/.installed-test ## run what takes longer: crashes, failover, the demo, the wheel, deep search; ONLY='demo or wheel' selects
 	$(BIN)/python -m pytest -n $(TESTERS) -m proof $(if $(ONLY),-k "$(ONLY)")
 	$(if $(ONLY),,$(MAKE) search)
 
-search: install ## search for inputs that break a promise: twenty times what `make test` tries
+search: .venv/.installed-test ## search for inputs that break a promise: twenty times what `make test` tries
 	$(BIN)/python -m pytest -n $(TESTERS) --hypothesis-profile proof -m hypothesis
 
 matrix: ## run unit, contract and property tests on each Python that is found of 3.11 to 3.14
 	.ci/matrix
 
-release-check: install ## run what a release needs besides, by hand: every Python, image, chaos; ONLY='image chaos' selects
+release-check: .venv/.installed-test .venv/.installed-release ## run what a release needs besides, by hand: every Python, image, chaos; ONLY='image chaos' selects
 	.ci/release-check $(ONLY)
 
-check: install site ## lint, types, layers, words, documentation: what CI checks besides the tests
+check: .venv/.installed-check site ## lint, types, layers, words, documentation: what CI checks besides the tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -58,19 +70,14 @@ check: install site ## lint, types, layers, words, documentation: what CI checks
 	$(BIN)/codespell
 	$(BIN)/python docs/check_words.py
 
-site: $(SITE_STAMP) ## build docs/ as a site into var/site, strictly: a link that leads nowhere ends it
+site: .venv/.installed-docs ## build docs/ as a site into var/site, strictly: a link that leads nowhere ends it
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-$(SITE_STAMP): $(STAMP)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
-	@touch $@
-
-format: install ## format the code
+format: .venv/.installed-check ## format the code
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-bench: install ## measure against plain Celery, some minutes: docs/performance.md and its pictures
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+bench: .venv/.installed-bench ## measure against plain Celery, some minutes: docs/performance.md and its pictures
 	$(BIN)/python -m bench.performance
 	$(BIN)/python -m bench.board
 
@@ -84,15 +91,15 @@ overload: install ## more due than one worker can poll: nothing multiplies, all 
 	$(BIN)/python -m bench.overload
 	$(BIN)/python -m bench.overload --crowd
 
-screenshots: install ## take the pictures of Flower and the board anew, from the running demo
+screenshots: .venv/.installed-test ## take the pictures of Flower and the board anew, from the running demo
 	$(BIN)/python -m docs.screenshots
 
 up: install ## everything on this machine, for development
 	$(BIN)/willcall up
 
-constraints: ## pin what is installed now, for reproducible installs
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,check,docs]' -e ./client
-	$(BIN)/python -m pip freeze --exclude-editable --exclude pip --exclude setuptools | sed "1i \# Pins for reproducible installs; \`make constraints\` writes them anew." > constraints.txt
+constraints: .venv/.installed-release ## pin every dependency, for every Python and system; UPGRADE=1 takes the newest
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-annotate \
+	  --custom-compile-command 'make constraints' $(if $(UPGRADE),--upgrade) -o constraints.txt pyproject.toml client/pyproject.toml
 
 clean: ## remove what the targets made
 	rm -rf .venv .venv-3.* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache var

@@ -18,7 +18,7 @@ from willcall.usecases.submit import submit as submit_order
 RETRY_DELAY = 5.0
 
 #: The fields that may be shown, if their types are right: no reference, URL or metadata.
-SAFE_FIELDS = {"id": str, "provider": str, "account": str, "quantity": int}
+SAFE_FIELDS = {"id": str, "provider": str, "account": str, "client": str, "quantity": int}
 #: The longest value of these fields, an id.
 MAX_LENGTH = 128
 

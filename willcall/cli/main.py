@@ -39,7 +39,12 @@ COMMANDS = {
     "dead-letters": ("dead_letters", "dead_letters", OPERATIONS, "List messages that no task could process."),
     "reload": ("reload", "reload", OPERATIONS, "Have every process take its configuration as it is now."),
     "sweep": ("sweep", "sweep", OPERATIONS, "Run a sweep now, in this process."),
-    "check-config": ("check_config", "check_config", OPERATIONS, "Check the configuration and show its accounts."),
+    "check-config": (
+        "check_config",
+        "check_config",
+        OPERATIONS,
+        "Check the configuration, show accounts and clients.",
+    ),
     "version": ("version", "version", OPERATIONS, "Show the versions of Willcall and what it runs on."),
 }
 

@@ -70,6 +70,10 @@ class OrderStore:
         index = keys.client_accounts(client) if client else keys.ACCOUNTS
         return sorted(cast("set[str]", self._redis.smembers(index)))
 
+    def clients(self) -> list[str]:
+        """Return the names of all clients that ever had an order."""
+        return sorted(cast("set[str]", self._redis.smembers(keys.CLIENTS)))
+
     def prune(self, before: float, count: int) -> tuple[int, int]:
         """Remove up to `count` final orders that ended before an epoch second.
 

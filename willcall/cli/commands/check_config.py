@@ -1,17 +1,22 @@
 """`willcall check-config`."""
 
 import typer
+from rich.table import Table
 
 from willcall.cli.bootstrap import note_missing_accounts, open_config
 from willcall.cli.output.accounts_table import describe_rate
 from willcall.cli.output.console import redact_url, stdout_console
 from willcall.cli.output.styles import plain_table
+from willcall.config import Config
+from willcall.config.clients import ClientSettings
+from willcall.config.settings import NotifySettings
 from willcall.orders.policy import PollPolicy
+from willcall.orders.urls import callback_host
 from willcall.views.formatting import format_count, format_duration
 
 
 def check_config() -> None:
-    """Check the configuration and show its accounts. Reports all errors at once, with exit code 2."""
+    """Check the configuration, show accounts and clients. Reports all errors at once, with exit code 2."""
     config = open_config()
     typer.echo(f"The configuration is valid: {format_count(len(config.accounts), 'account')}.")
     typer.echo(f"State: {redact_url(config.settings.redis_url)}")
@@ -25,9 +30,38 @@ def check_config() -> None:
         for key, account in sorted(config.accounts.items()):
             longest = format_duration(account.polling.ceiling)
             table.add_row(key, describe_rate(account.rate), _describe_polling(account.polling), longest)
-        console = stdout_console()
-        console.print()
-        console.print(table)
+        _print_table(table)
+    if config.settings.api.clients:
+        _print_table(_clients_table(config))
+
+
+def _print_table(table: Table) -> None:
+    console = stdout_console()
+    console.print()
+    console.print(table)
+
+
+def _clients_table(config: Config) -> Table:
+    table = plain_table()
+    for title in ("client", "keys", "accounts", "callbacks to", "secrets"):
+        table.add_column(title, overflow="fold")
+    settings = config.settings
+    for name, client in sorted(settings.api.clients.items()):
+        url = settings.callback_url(name, None)
+        table.add_row(
+            name,
+            str(len(client.keys)),
+            ", ".join(key for key in sorted(config.accounts) if client.may_use(key)) or "none",
+            callback_host(url) if url else "each order's own",
+            _describe_secrets(client, settings.notify),
+        )
+    return table
+
+
+def _describe_secrets(client: ClientSettings, notify: NotifySettings) -> str:
+    if client.secret:
+        return f"its own {len(client.secret)}"
+    return f"notify.secret, {len(notify.secret)}" if notify.secret else "none, unsigned"
 
 
 def _describe_polling(polling: PollPolicy) -> str:

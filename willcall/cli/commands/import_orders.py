@@ -3,7 +3,7 @@
 import os
 import stat
 from codecs import BOM_UTF8
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -52,6 +52,9 @@ def import_orders(
         typer.Argument(metavar="FILE.jsonl", help="One JSON object per line; - for standard input."),
     ],
     *,
+    client: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The backend of orders whose line names no `client`.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Submit many orders from a file of JSON Lines. Bad lines are reported and skipped.
@@ -64,7 +67,7 @@ def import_orders(
     with _progress(file) as (report, advance):
         try:
             while batch := list(islice(lines, BATCH)):
-                for line_number, problem in _submit_lines(context, batch, result):
+                for line_number, problem in _submit_lines(context, batch, result, {"client": client}):
                     report(f"line {line_number}: {problem}")
                 number = batch[-1][0]
                 advance(result)
@@ -103,14 +106,19 @@ def read_line(line: bytes) -> dict[str, Any]:
     return value
 
 
-def _submit_lines(context: Context, lines: list[tuple[int, bytes]], result: ImportResult) -> list[tuple[int, str]]:
-    """Submit lines, count the results, and return the problems with the numbers of their lines."""
+def _submit_lines(
+    context: Context, lines: list[tuple[int, bytes]], result: ImportResult, defaults: Mapping[str, Any]
+) -> list[tuple[int, str]]:
+    """Submit lines, count the results, and return the problems with the numbers of their lines.
+
+    `defaults`: fields of the orders whose lines lack them.
+    """
     problems: dict[int, str] = {}
     payloads: dict[int, dict[str, Any]] = {}
     for number, line in lines:
         try:
             if line.removeprefix(BOM_UTF8).strip():
-                payloads[number] = read_line(line)
+                payloads[number] = {**defaults, **read_line(line)}
         except BadLineError as error:
             problems[number] = str(error)
             result.bad += 1

@@ -31,6 +31,7 @@ def list_orders(
         str | None,
         typer.Option(metavar="PROVIDER/ACCOUNT", help="Only orders of this account; with --provider, its name."),
     ] = None,
+    client: Annotated[str | None, typer.Option(metavar="NAME", help="Only orders of this client.")] = None,
     attention: Annotated[bool, typer.Option("--attention", help="Only orders that need attention.")] = False,
     overdue: Annotated[
         bool, typer.Option("--overdue", help="Only orders whose next poll is overdue, the longest overdue first.")
@@ -53,14 +54,18 @@ def list_orders(
     _check_provider(provider)
     kinds = {OverdueKind.OVERDUE: overdue, OverdueKind.UNDELIVERED: undelivered, OverdueKind.DOCUMENTS: documents}
     chosen = [kind for kind, given in kinds.items() if given]
-    if chosen and (status or attention or cursor or all_pages or len(chosen) > 1):
+    if chosen and (status or client or attention or cursor or all_pages or len(chosen) > 1):
         raise typer.BadParameter("can only be combined with --limit and --json", param_hint=f"--{chosen[0]}")
     if chosen and not overdue and (provider or account):
         raise typer.BadParameter("lists the orders of all accounts", param_hint=f"--{chosen[0]}")
     config = open_config()
     stores = open_stores(config)
     query = OrderFilter(
-        status, provider, frozenset() if attention else None, _account_key(config, stores, provider, account)
+        status,
+        provider,
+        frozenset() if attention else None,
+        _account_key(config, stores, provider, account),
+        _client(config, stores, client),
     )
     if chosen:
         found = overdue_orders(stores, chosen[0], limit, config.settings.sweeps.grace, query)
@@ -124,6 +129,16 @@ def _account_key(config: Config, stores: Stores, provider: str | None, name: str
     return key
 
 
+def _client(config: Config, stores: Stores, name: str | None) -> str | None:
+    """Return the name of a client that is configured or has orders."""
+    known = sorted({*config.settings.api.clients, *stores.orders.clients()}) if name else []
+    if name and name not in known:
+        raise typer.BadParameter(
+            f"must be one of {', '.join(known)}" if known else "no client is configured", param_hint="--client"
+        )
+    return name
+
+
 def _read_page(stores: Stores, query: OrderFilter, limit: int, cursor: str | None) -> ListingPage:
     try:
         return stores.listing.page(query, limit, cursor)
@@ -137,6 +152,7 @@ def _options(query: OrderFilter, limit: int) -> str:
         "--status": query.status,
         "--provider": query.provider,
         "--account": query.account,
+        "--client": query.client,
         "--limit": None if limit == DEFAULT_LIMIT else limit,
     }
     words = [f"{option} {value} " for option, value in given.items() if value is not None]

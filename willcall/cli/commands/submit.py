@@ -42,6 +42,7 @@ def submit(
     meta: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Stored with the order; may be repeated.")
     ] = None,
+    client: Annotated[str | None, typer.Option(metavar="NAME", help="The backend that the order belongs to.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Submit one order. Submitting the same order again changes nothing."""
@@ -57,6 +58,7 @@ def submit(
         "callback_url": callback_url,
         "language": language,
         "metadata": _parse_metadata(meta) if meta else None,
+        "client": client,
     }
     context = open_context()
     note_missing_accounts(context.accounts)

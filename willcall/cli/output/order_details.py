@@ -88,6 +88,7 @@ def _facts(details: OrderDetails) -> Table:
 
     quantity = f", {format_count(order.quantity, 'ticket')}" if order.quantity else ""
     fact("account", order.account_key)
+    fact("client", order.client)
     fact("reference", f"{order.reference}{quantity}")
     fact("reason", order.reason)
     fact("provider status", order.provider_status)

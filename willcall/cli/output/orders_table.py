@@ -21,6 +21,9 @@ def orders_table(orders: Sequence[Order], stopped: Mapping[str, str], now: float
     table = plain_table()
     table.add_column("order", overflow="fold", min_width=20)
     table.add_column("account", overflow="fold")
+    clients = any(order.client for order in orders)
+    if clients:
+        table.add_column("client", overflow="fold")
     table.add_column("status", no_wrap=True)
     table.add_column("when")
     if wide:
@@ -31,6 +34,7 @@ def orders_table(orders: Sequence[Order], stopped: Mapping[str, str], now: float
         row = [
             Text(strip_control_characters(order.id)),
             Text(_account(order)),
+            *([Text(order.client or "")] if clients else []),
             _status(order),
             _when(order, stopped.get(order.account_key), now),
         ]

@@ -57,6 +57,7 @@ def test_up_runs_everything_in_a_folder_until_a_signal(unconfigured: Willcall) -
     up = unconfigured.start("up", *ports(), start_new_session=True)
     announced = unconfigured.folder / "var" / "up.json"
     wait_until(announced.exists)
+    up.send_signal(signal.SIGHUP)  # it and its processes, which are starting, read the configuration again
     assert announced.stat().st_mode & 0o777 == 0o600
     written = [announced.parent, *announced.parent.rglob("*")]
     assert [path for path in written if path.is_dir() and path.stat().st_mode & 0o777 != 0o700] == []

@@ -1,5 +1,6 @@
 """Child processes that run and stop together, with their output on one stream."""
 
+import signal
 import subprocess
 import sys
 import threading
@@ -8,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import cycle
 from typing import TextIO
+
+from willcall.runtime import hangup
 
 #: Seconds that processes get to stop before they are killed.
 STOP_TIMEOUT = 5.0
@@ -27,17 +30,18 @@ class ProcessSupervisor:
 
     def start(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> None:
         """Start a process in a session of its own, so that a Ctrl-C reaches it only through `stop`."""
-        process = subprocess.Popen(
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            start_new_session=True,
-        )
+        with hangup.blocked():  # until the process handles it
+            process = subprocess.Popen(
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                start_new_session=True,
+            )
         self.processes[name] = process
         self.print(f"{name} started (pid={process.pid})")
         reader = threading.Thread(target=self._copy_output, args=(name, process, next(_COLOURS)), daemon=True)
@@ -48,6 +52,11 @@ class ProcessSupervisor:
     def ended(self) -> list[str]:
         """The names of the processes that have ended."""
         return [name for name, process in self.processes.items() if process.poll() is not None]
+
+    def reload(self) -> None:
+        """Have all processes take their configuration anew. A signal handler may call it."""
+        for process in list(self.processes.values()):
+            process.send_signal(signal.SIGHUP)
 
     def stop(self) -> None:
         """Stop all processes, and kill those that do not stop in time."""

@@ -1,6 +1,7 @@
 """The board's buttons: forms that redirect to the page they were sent from."""
 
 from http import HTTPStatus
+from textwrap import shorten
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -19,6 +20,7 @@ from willcall.usecases.dead_letters import clear, requeue
 from willcall.usecases.notify import redeliver
 from willcall.usecases.orders import cancel_order, get_order, request_poll
 from willcall.usecases.ports import Via
+from willcall.usecases.reload import reload_processes
 from willcall.views.formatting import (
     describe_expedited_poll,
     describe_longer_pause,
@@ -26,11 +28,14 @@ from willcall.views.formatting import (
     format_count,
     format_duration,
 )
+from willcall.views.reload import summarize_reloads
 
 router = APIRouter(route_class=BoardRoute, include_in_schema=False)
 
 #: Seconds.
 _LONGEST_PAUSE = 86_400
+#: Characters; a message travels in a cookie.
+_LONGEST_MESSAGE = 1_000
 
 
 async def _account(context: ContextDep, provider: str, account: str) -> Account:
@@ -106,6 +111,13 @@ def requeue_dead_letter(request: Request, context: ContextDep, letter_id: str, f
 @router.post("/dead-letters/clear")
 def clear_dead_letters(request: Request, context: ContextDep, form: Form) -> Response:
     return _back(request, form, f"{format_count(clear(context, Via.BOARD), 'dead letter')} deleted.")
+
+
+@router.post("/reload")
+def reload_configuration(request: Request, context: ContextDep, form: Form) -> Response:
+    """Have every process take its configuration as it is now."""
+    message = summarize_reloads(reload_processes(context.stores.processes, Via.BOARD))
+    return _back(request, form, shorten(message, _LONGEST_MESSAGE, placeholder=" ..."))
 
 
 def _override(form: Form) -> bool:

@@ -103,6 +103,11 @@ class Overview:
         return [process for process in self.processes if process.kind == kind]
 
     @property
+    def refusing(self) -> list[RunningProcess]:
+        """Return the processes that refused their configuration, and keep an earlier one."""
+        return [process for process in self.processes if process.configuration and process.configuration.errors]
+
+    @property
     def stopped_accounts(self) -> set[str]:
         """Accounts whose orders wait until the account continues."""
         stopped = {summary.key for summary in self.accounts if summary.view.state.health.holds_orders}

@@ -20,6 +20,7 @@ from willcall.devtools.discovery import REDIS_FOLDER, find_running
 from willcall.devtools.embedded_redis import EmbeddedRedis, embedded_redis
 from willcall.devtools.process_supervisor import ProcessSupervisor, willcall_command
 from willcall.devtools.up_lock import announce, is_alive, stop_abandoned
+from willcall.runtime import hangup
 from willcall.stores.connection import connect
 
 #: Seconds between two checks for a process that has ended.
@@ -48,12 +49,12 @@ def up(
 
 
 def _stop_on_signals() -> threading.Event:
-    """Return an event that Ctrl-C, SIGTERM, and a closed terminal set.
+    """Return an event that Ctrl-C, SIGTERM, and with it a closed terminal set.
 
     The handlers raise no exception, because one raised while Python destroys an object is lost.
     """
     stop_requested = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop_requested.set())
     return stop_requested
 
@@ -108,6 +109,7 @@ def _run_processes(
         "flower": willcall_command("flower", "--address", LOOPBACK, "--port", str(flower_port)),
     }
     supervisor = ProcessSupervisor(sys.stderr)
+    hangup.handle(supervisor.reload)
     try:
         for name, command in commands.items():
             if not stop_requested.is_set():

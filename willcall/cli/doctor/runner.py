@@ -7,7 +7,7 @@ from time import monotonic
 from willcall.cli.doctor.checks.accounts import check_accounts, check_orders
 from willcall.cli.doctor.checks.broker import check_broker, check_queues
 from willcall.cli.doctor.checks.callbacks import check_callbacks
-from willcall.cli.doctor.checks.configuration import check_config
+from willcall.cli.doctor.checks.configuration import check_config, check_reloads
 from willcall.cli.doctor.checks.documents import check_documents
 from willcall.cli.doctor.checks.processes import check_beat, check_sweeps, check_workers
 from willcall.cli.doctor.checks.redis_server import check_redis
@@ -26,6 +26,7 @@ CHECKS: Mapping[str, Check] = {
     "workers": check_workers,
     "beat": check_beat,
     "sweeps": check_sweeps,
+    "reloads": check_reloads,
     "queues": check_queues,
     "orders": check_orders,
     "accounts": check_accounts,

@@ -1,10 +1,15 @@
-"""The configuration."""
+"""The configuration, and that of the processes."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 
 from willcall.cli.bootstrap import NO_ACCOUNTS
 from willcall.cli.doctor.context import CheckContext
-from willcall.cli.doctor.findings import Finding, error, ok, warning
+from willcall.cli.doctor.findings import Finding, error, ok, unknown, warning
 from willcall.config import ConfigError
-from willcall.views.formatting import format_count
+from willcall.config.changes import config_digest
+from willcall.stores.processes import RunningProcess
+from willcall.views.formatting import format_count, format_timestamp
 
 
 def check_config(context: CheckContext) -> list[Finding]:
@@ -22,3 +27,52 @@ def config_errors(problem: ConfigError) -> list[Finding]:
     fix = "Correct it where it is set, in the file or in the environment."
     warnings = [warning(str(each), "Correct its name, or remove it.") for each in problem.warnings]
     return [*(error(str(each), fix) for each in problem.errors), *warnings]
+
+
+def check_reloads(context: CheckContext) -> list[Finding]:
+    """Check that all processes run with the configuration that this command has."""
+    running, key = context.processes.running(), context.processes.identity() or ""
+    known = [process for process in running if process.configuration and process.configuration.digest]
+    if not known:
+        return [unknown("no process is running")]
+    found = [*_refusals(running), *_pending_restarts(running), *_differences(context, known, key)]
+    return found or [ok(f"{_count(known)} with this configuration")]
+
+
+def _refusals(running: Sequence[RunningProcess]) -> Iterator[Finding]:
+    for process in running:
+        state = process.configuration
+        if state and state.errors and state.refused_at:
+            when, since = format_timestamp(state.refused_at), format_timestamp(state.taken_at)
+            why = "; ".join(state.errors)
+            message = (
+                f"{process.kind} {process.name} runs with the configuration of {since}; at {when} it refused: {why}"
+            )
+            yield error(message, "Correct the file, then run `willcall reload`.")
+
+
+def _pending_restarts(running: Sequence[RunningProcess]) -> Iterator[Finding]:
+    for process in running:
+        if process.configuration and process.configuration.restart_for:
+            names = ", ".join(process.configuration.restart_for)
+            yield warning(f"{process.kind} {process.name} has an earlier {names}", "Restart it, or undo the change.")
+
+
+def _differences(context: CheckContext, running: Sequence[RunningProcess], key: str) -> Iterator[Finding]:
+    """Yield a warning if processes run with different configurations, or all of them with another one than here."""
+    names = defaultdict(list)
+    for process in running:
+        if process.configuration:
+            names[process.configuration.digest].append(f"{process.kind} {process.name}")
+    if len(names) > 1:
+        groups = "; ".join(f"{digest}: {', '.join(each)}" for digest, each in sorted(names.items()))
+        yield warning(f"processes run with different configurations: {groups}", _RELOAD)
+    elif names and config_digest(context.config, key) not in names:
+        yield warning("all processes run with another configuration than this command", _RELOAD)
+
+
+_RELOAD = "Run `willcall reload`. If that changes nothing, compare their files and environments."
+
+
+def _count(running: Sequence[RunningProcess]) -> str:
+    return "1 process runs" if len(running) == 1 else f"{len(running)} processes run"

@@ -20,8 +20,9 @@ def record(context: CheckContext, kind: str, configuration: ConfigurationState) 
 
 def test_processes_with_the_same_configuration_are_well(make_context: MakeContext) -> None:
     context = make_context()
+    own = state(context)
     for kind in ("worker", "beat", "api"):
-        record(context, kind, state(context))
+        record(context, kind, own)
     assert ok_message(context, "reloads") == "3 processes run with this configuration"
 
 

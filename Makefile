@@ -84,7 +84,7 @@ bench: .venv/.installed-bench ## measure against plain Celery, some minutes: doc
 # As many runs as there are seeds: make chaos SEEDS=1
 SEEDS ?= 1 2 3
 
-chaos: install ## kill everything at random and check that nothing was lost: a score card per seed in docs/chaos/
+chaos: .venv/.installed-test ## kill everything at random and check that nothing was lost: a score card per seed in docs/chaos/
 	for seed in $(SEEDS); do $(BIN)/python -m bench.chaos --seed $$seed || exit 1; done
 
 overload: install ## more due than one worker can poll: nothing multiplies, all drains; a slow provider delays no other

@@ -34,6 +34,7 @@ COMMANDS = {
     "api": ("api", "api", PROCESSES, "Run the HTTP API."),
     "flower": ("flower", "flower", PROCESSES, "Run Flower, the dashboard of tasks and workers."),
     "simulator": ("simulator", "simulator", PROCESSES, "Run a simulator of the five providers over HTTP."),
+    "test-server": ("testserver", "run_test_server", PROCESSES, "Run everything on free ports, for a backend's tests."),
     "demo": ("demo", "demo", OPERATIONS, "Fulfil orders from five simulated providers on this machine."),
     "doctor": ("doctor", "doctor", OPERATIONS, "Check the deployment, and say how to fix what is wrong."),
     "dead-letters": ("dead_letters", "dead_letters", OPERATIONS, "List messages that no task could process."),

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Protocol, Self
 from urllib.request import urlopen
@@ -119,13 +119,16 @@ class LocalDeployment:
         self._app: Celery | None = None
 
     def __enter__(self) -> Self:
-        self.redis.start()
-        self._simulator.__enter__()
-        (self.folder / "willcall.toml").write_text(self._config(), encoding="utf-8")
-        for key in self._pushing:
-            provider, _, name = key.partition("/")
-            url = f"{self.api_url}/webhooks/{key}/{webhook_token(key)}"
-            self.providers.update_account(provider, name, webhook_url=url)
+        with ExitStack() as started:
+            self.redis.start()
+            started.callback(self.redis.stop)
+            started.enter_context(self._simulator)
+            (self.folder / "willcall.toml").write_text(self._config(), encoding="utf-8")
+            for key in self._pushing:
+                provider, _, name = key.partition("/")
+                url = f"{self.api_url}/webhooks/{key}/{webhook_token(key)}"
+                self.providers.update_account(provider, name, webhook_url=url)
+            started.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:

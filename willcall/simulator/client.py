@@ -23,6 +23,7 @@ class SimulatorClient:
     """
 
     def __init__(self, url: str, *, timeout: float = 30.0) -> None:
+        self.url = url
         self._address = urlsplit(url).netloc
         self._timeout = timeout
 

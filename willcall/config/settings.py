@@ -148,6 +148,12 @@ class Settings(ConfigTable):
     sweeps: SweepSettings = SweepSettings()
     metrics: MetricsSettings = MetricsSettings()
 
+    @property
+    def signs_callbacks(self) -> bool:
+        """Whether every backend that is configured gets signed callbacks."""
+        clients = self.api.clients.values()
+        return bool(self.notify.secret or (clients and not self.api.keys and all(client.secret for client in clients)))
+
     def knows(self, client: str | None) -> bool:
         """Return whether the owner of an order is configured; an order without a client has always one."""
         return client is None or client in self.api.clients

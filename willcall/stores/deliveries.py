@@ -4,7 +4,7 @@ The subject is an order for backends, and whatever the event is about for operat
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, cast
@@ -266,6 +266,13 @@ class DeliveryStore:
         The time is that of the event, or of the request to redeliver it.
         """
         return read_oldest(self._redis, self._recipients.pending, count)
+
+    def hosts(self, subjects: Sequence[str]) -> list[str]:
+        """Return the hosts that subjects' latest events are sent to, empty for none."""
+        pipe = self._redis.pipeline(transaction=False)
+        for subject in subjects:
+            pipe.hget(self._recipients.delivery(subject), "host")
+        return [host or "" for host in pipe.execute()]
 
     def get(self, subject: str) -> DeliveryState | None:
         """Return the delivery of a subject's latest event, or `None`."""

@@ -7,7 +7,7 @@ from enum import StrEnum
 from willcall.orders.callbacks import CALLBACK_LATE_AFTER
 from willcall.orders.model import Order
 from willcall.orders.ticket_documents import given_up_reasons, missing_document_urls
-from willcall.orders.urls import callback_host, web_host
+from willcall.orders.urls import web_host
 from willcall.stores.document_fetches import FetchProgress
 from willcall.stores.listing import OrderFilter
 from willcall.stores.registry import Stores
@@ -90,8 +90,10 @@ def overdue_orders(
     orders = stores.orders.get_many(ids)
     fetching = stores.fetches.progress(ids) if kind is OverdueKind.DOCUMENTS else [None] * len(ids)
     found = [
-        OverdueOrder(order, since, _hosts(order, kind), progress, None if progress else _given_up(order, kind))
-        for order, (_, since), progress in zip(orders, entries, fetching, strict=True)
+        OverdueOrder(order, since, hosts, progress, None if progress else _given_up(order, kind))
+        for order, (_, since), hosts, progress in zip(
+            orders, entries, _hosts(stores, orders, ids, kind), fetching, strict=True
+        )
         if order
     ]
     return OverdueOrders(found, count)
@@ -110,13 +112,17 @@ def _given_up(order: Order, kind: OverdueKind) -> str | None:
     return given_up_reasons(order.tickets) if kind is OverdueKind.DOCUMENTS else None
 
 
-def _hosts(order: Order, kind: OverdueKind) -> list[str]:
+def _hosts(stores: Stores, orders: Sequence[Order | None], ids: Sequence[str], kind: OverdueKind) -> list[list[str]]:
     match kind:
         case OverdueKind.UNDELIVERED:
-            return [callback_host(order.callback_url)] if order.callback_url else []
+            return [[host] if host else [] for host in stores.deliveries.hosts(ids)]
         case OverdueKind.DOCUMENTS:
-            return sorted({host for url in missing_document_urls(order.tickets) if (host := web_host(url))})
-    return []
+            return [_document_hosts(order) if order else [] for order in orders]
+    return [[] for _ in orders]
+
+
+def _document_hosts(order: Order) -> list[str]:
+    return sorted({host for url in missing_document_urls(order.tickets) if (host := web_host(url))})
 
 
 def _last_answer(stores: Stores, subject: str) -> str | None:

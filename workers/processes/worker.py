@@ -32,7 +32,7 @@ def run_worker(
     config = live.config
     refuse_unusable_servers(config)
     redactor = configure_logging(config)
-    if not config.settings.notify.secret:
+    if not config.settings.signs_callbacks:
         log.warning("callbacks are unsigned", why="notify.secret is not set")
     sys.setswitchinterval(SWITCH_INTERVAL)
     tls_context()  # before the worker is ready, so that its first request does not wait for it

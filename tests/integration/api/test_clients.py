@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from tests.integration.api.conftest import KEY, OPERATOR_KEY, Running, problem, running
+from tests.integration.api.operator import Operator, words
 from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.orders.model import Attention, Status, Ticket, TicketKind
 from willcall.orders.serialization import order_to_json
@@ -275,3 +276,17 @@ def test_the_keys_of_clients_alone_protect_the_api(redis_server: EmbeddedRedis, 
         assert api.get("/v1/orders", key=SHOP_KEY).status_code == 200
         assert api.get("/", key=SHOP_KEY, allow_redirects=False).status_code == 403
         assert api.get("/openapi.json", key=None).status_code == 200
+
+
+def test_the_board_shows_and_filters_by_client(api: Running) -> None:
+    for order_id, key in (("cart-1", SHOP_KEY), ("cart-2", RIVAL_KEY), ("cart-3", KEY)):
+        order = {"id": order_id, "provider": "tiqets", "reference": "1", "not_before": LATER}
+        api.post("/v1/orders", order, key=key)
+    operator = Operator(api)
+    assert "Client shop" in words(operator.get("/orders/cart-1"))
+    assert "Client" not in words(operator.get("/orders/cart-3"))
+    listed = {client: words(operator.get(f"/orders?client={client}")) for client in ("", "shop", "rival", "no-such")}
+    shown = {client: [n for n in (1, 2, 3) if f"cart-{n}" in text] for client, text in listed.items()}
+    assert shown == {"": [1, 2, 3], "shop": [1], "rival": [2], "no-such": []}
+    assert operator.get("/orders?client=tiqets/default").status_code == 422
+    assert Operator(api, None).login(SHOP_KEY).status_code == 403

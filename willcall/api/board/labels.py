@@ -166,8 +166,8 @@ def seat_label(ticket: Ticket) -> str:
     return ", ".join(f"{name} {value}" for name, value in parts.items() if value)
 
 
-def callback_label(order: Order) -> str:
-    return redact_callback_url(order.callback_url) if order.callback_url else "none"
+def callback_label(url: str | None) -> str:
+    return redact_callback_url(url) if url else "none"
 
 
 def iso(moment: float) -> str:

@@ -22,6 +22,7 @@ class OrderView:
     """An order at `now` (epoch seconds by the clock of Redis). Lists are newest first.
 
     `account` is `None` if the configuration lacks it, `delivery` without a callback URL, `request` if none can be made.
+    `callback_url` is where events are sent, empty if the order's client is not configured.
     `held`: the order waits until its account continues.
     """
 
@@ -35,6 +36,7 @@ class OrderView:
     request: str | None
     held: bool
     fetching: FetchProgress | None
+    callback_url: str | None
 
     @property
     def trouble(self) -> Trouble | None:
@@ -74,6 +76,7 @@ def view_order(context: Context, order_id: str) -> OrderView:
         request=_describe_request(account, order) if account else None,
         held=stores.schedule.is_held(order.account_key, order_id),
         fetching=stores.fetches.progress([order_id])[0],
+        callback_url=context.settings.callback_url(order.client, order.callback_url),
     )
 
 

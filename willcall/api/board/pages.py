@@ -23,7 +23,7 @@ from willcall.api.dependencies import ANY_REASON, ContextDep, NoParameters, Orde
 from willcall.api.documents import document_response
 from willcall.api.problems import rejected
 from willcall.orders.model import Attention, Order, Status
-from willcall.orders.submission import field_errors_of
+from willcall.orders.submission import NAME_PATTERN, field_errors_of
 from willcall.stores.connection import StoreError
 from willcall.stores.listing import OrderFilter as Listed
 from willcall.usecases.context import Context
@@ -59,12 +59,13 @@ def board(request: Request, context: ContextDep, _: NoParameters) -> Response:
 
 
 class _BoardQuery(OrdersQuery):
-    """Which orders to show. `account` is an account's key.
+    """Which orders to show. `account` is an account's key, `client` a client's name.
 
     `late`: list only orders with this overdue. Only `overdue` can be combined with provider and account.
     """
 
     account: str | None = Field(default=None, max_length=200)
+    client: str | None = Field(default=None, pattern=NAME_PATTERN)
     late: OverdueKind | None = None
 
 
@@ -79,11 +80,11 @@ async def _filters(request: Request) -> _BoardQuery:
 @router.get("/orders")
 def orders(request: Request, context: ContextDep, query: Annotated[_BoardQuery, Depends(_filters)]) -> Response:
     """Show orders, newest first, or those with something overdue, the worst first."""
-    wanted = Listed(query.status, query.provider, query.reasons, query.account)
+    wanted = Listed(query.status, query.provider, query.reasons, query.account, query.client)
     if query.late:
         return _late_orders(request, context, query.late, wanted)
     found = context.stores.listing.page(wanted, _PAGE, query.cursor)
-    selected = query.model_dump(include={"status", "provider", "account", "attention"}, exclude_none=True)
+    selected = query.model_dump(include={"status", "provider", "account", "client", "attention"}, exclude_none=True)
     return page(
         request,
         "orders.html",
@@ -118,7 +119,9 @@ def _choices(context: Context, query: _BoardQuery) -> list[tuple[str, str, list[
     )
     accounts = sorted({*context.accounts, *([query.account] if query.account else [])})
     reasons = [(ANY_REASON, "any reason"), *((each.value, labels.attention_label(each)) for each in Attention)]
+    clients = sorted({*context.settings.api.clients, *([query.client] if query.client else [])})
     return [
+        *([("client", "Client", [(name, name) for name in clients], query.client)] if clients else []),
         ("provider", "Provider", [(name, name) for name in providers], query.provider),
         ("account", "Account", [(key, key) for key in accounts], query.account),
         ("status", "Status", [(each.value, each.value) for each in Status], query.status),

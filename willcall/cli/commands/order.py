@@ -69,6 +69,7 @@ def _read_details(config: Config, stores: Stores, order_id: str) -> OrderDetails
         held=stores.schedule.is_held(found.account_key, order_id),
         fetch=stores.fetches.progress([order_id])[0],
         beat=bool(stores.processes.running("beat")),
+        callback_url=config.settings.callback_url(found.client, found.callback_url),
     )
 
 

@@ -47,6 +47,8 @@ class OrderDetails:
     beat: bool = True
     #: `None` if no document is missing.
     fetch: FetchProgress | None = None
+    #: Where events are sent, empty if the order's client is not configured.
+    callback_url: str | None = None
 
 
 def order_details(details: OrderDetails, width: int, attempt_limit: int | None = None) -> RenderableType:
@@ -99,7 +101,7 @@ def _facts(details: OrderDetails) -> Table:
         table.add_row("next poll", _next_poll(details))
         moment("deadline", order.deadline_at)
     moment("ended", order.finished_at)
-    fact("callback", redact_callback_url(order.callback_url) if order.callback_url else None)
+    fact("callback", redact_callback_url(details.callback_url) if details.callback_url else None)
     for name, value in order.metadata.items():
         fact("metadata", f"{name} = {value}")
     return table

@@ -56,7 +56,12 @@ def shown(printed: Print) -> Callable[..., str]:
 
     def render(order: Order, account: AccountState | None = WELL, *, held: bool = False, beat: bool = True) -> str:
         attempt = Attempt(NOW - 6, "not_ready", 202, 10.0, "202; back-off", 0.3)
-        return printed(order_details(OrderDetails(order, [attempt], account, NOW, held=held, beat=beat), 80), 80)
+        return printed(
+            order_details(
+                OrderDetails(order, [attempt], account, NOW, held=held, beat=beat, callback_url=order.callback_url), 80
+            ),
+            80,
+        )
 
     return render
 
@@ -187,7 +192,10 @@ def test_an_order_shows_the_state_of_its_callback(
         DeliveryAttempt(NOW - 10, "evt_1", "order.fulfilled", 503, "", 300.0),
     ]
     delivery = DeliveryState("evt_1", "order.fulfilled", status, next_try_at)
-    text = printed(order_details(OrderDetails(ORDER, [], WELL, NOW, delivery, tries), width), width)
+    text = printed(
+        order_details(OrderDetails(ORDER, [], WELL, NOW, delivery, tries, callback_url=ORDER.callback_url), width),
+        width,
+    )
     for each in (words, "10 s ago", "503", "5 min", "connection refused"):
         assert each in text
 

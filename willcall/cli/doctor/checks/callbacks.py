@@ -16,7 +16,7 @@ from willcall.views.overdue import PendingAlerts, pending_alerts
 def check_callbacks(context: CheckContext) -> list[Finding]:
     """Check the secret, the operators' address, and the events that are not delivered yet."""
     notify, found = context.config.settings.notify, []
-    if not notify.secret:
+    if not context.config.settings.signs_callbacks:
         fix = "Set `notify.secret`, so that backends can verify that callbacks come from you."
         found.append(warning("callbacks are not signed", fix))
     if notify.ops_url:

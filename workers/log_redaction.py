@@ -172,6 +172,9 @@ def secret_values(config: Config) -> set[str]:
     for url in (settings.redis_url, settings.broker_url, settings.documents_url):
         secrets |= {unquote(password) for password in _URL_PASSWORD.findall(url)}
         secrets |= {*parse_address(url).secrets} if is_redis(url) else set()
+    for route in (settings.outbound.route, *(account.route for account in config.accounts.values())):
+        if route.proxy:
+            secrets |= {route.proxy.password, (route.proxy.authorization or "").rpartition(" ")[2]}
     for account in config.accounts.values():
         secrets |= {*_secrets_in(account.credentials)}
         secrets |= {header.rpartition(" ")[2] for header in account.credentials.document_headers().values()}

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 
+from willcall.config.routes import RouteTable
 from willcall.config.schema import Schema, nearest, suggestion, table_errors, table_schema
 from willcall.config.settings import Positive
 from willcall.http.messages import HttpLimits
@@ -64,7 +65,7 @@ class _HealthTable(ConfigTable):
     throttle_pause: Positive = 60.0
 
 
-class _HttpTable(ConfigTable):
+class _HttpTable(RouteTable):
     connect_timeout: Positive
     read_timeout: Positive
     total_timeout: Positive
@@ -160,7 +161,8 @@ def _read_account(adapter: Adapter, name: str, table: dict[str, Any], errors: li
         rate=Rate(**rate.model_dump()),
         polling=replace(policy, minimum=max(policy.minimum, adapter.shortest_interval)),
         probe_interval=health.probe,
-        http=HttpLimits(**http.model_dump()),
+        http=HttpLimits(**http.model_dump(exclude={"proxy", "ca_file"})),
+        route=http.route,
     )
 
 

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr
 
 from willcall.config.clients import CallbackUrl, Clients
+from willcall.config.routes import RouteTable
 from willcall.http.address_guard import parse_allowed
 from willcall.orders.submission import Name
 from willcall.setting_types.secrets import Key, OneOrMore, SigningSecret, ZeroOrMore
@@ -64,8 +65,8 @@ class NotifySettings(ConfigTable):
     throttled_after: Positive = 300.0
 
 
-class OutboundSettings(ConfigTable):
-    """Private networks, addresses and hosts that callback and document URLs may reach."""
+class OutboundSettings(RouteTable):
+    """How callback and document URLs are reached. `allow`: private networks, addresses and hosts among them."""
 
     allow: ZeroOrMore[Annotated[str, AfterValidator(_allowed)]] = ()
 

@@ -11,10 +11,12 @@ Differences from the defaults of the library requests:
 
 import logging
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
+from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, version
+from threading import Lock
 from urllib.parse import quote, urlencode, urlsplit
 
 from requests import PreparedRequest
@@ -27,6 +29,8 @@ from willcall.http.body import read_chunks
 from willcall.http.connections import BUDGET, BoundedAdapter, BoundedConnection, BoundedTlsConnection, Budget
 from willcall.http.errors import FAILURES, broken_exchange, connect_error
 from willcall.http.messages import HttpLimits, Request
+from willcall.http.routes import DIRECT, Authorities, Route
+from willcall.http.tunnels import proxy_refusal
 
 _RETRY_AFTER = "retry-after"
 #: Hosts whose connections are pooled, and connections per host: as many as a worker has threads.
@@ -64,7 +68,9 @@ class HttpClient:
 
     def __init__(self, *, accept: str, accept_encoding: str, guard: AddressGuard | None = None) -> None:
         self._guard = guard
-        self._adapter = BoundedAdapter(tls_context, _HOSTS, _CONNECTIONS)
+        #: By route. Routes are from the configuration, so there are few.
+        self._adapters: dict[Route, BoundedAdapter] = {}
+        self._lock = Lock()
         self._headers = {"User-Agent": user_agent(), "Accept": accept, "Accept-Encoding": accept_encoding}
         for name in _LOGGERS:
             logging.getLogger(name).addFilter(_drop)
@@ -74,7 +80,9 @@ class HttpClient:
         return Budget.of(limits, self._guard.admits if self._guard else None)
 
     @contextmanager
-    def send(self, request: Request, limits: HttpLimits, budget: Budget) -> Iterator[IncomingResponse]:
+    def send(
+        self, request: Request, limits: HttpLimits, budget: Budget, route: Route = DIRECT
+    ) -> Iterator[IncomingResponse]:
         """Send a request, and read the status and the headers of its response.
 
         Raises ConnectError and BrokenExchangeError; ValueError for a request that cannot be sent, which is a bug.
@@ -83,24 +91,25 @@ class HttpClient:
         BUDGET.set(budget)
         budget.connect_error = None
         try:
-            response = self._adapter.send(prepared, stream=True, timeout=(limits.connect_timeout, limits.read_timeout))
+            timeouts = limits.connect_timeout, limits.read_timeout
+            response = self._adapter(route).send(prepared, stream=True, timeout=timeouts)
         except FAILURES as error:
             raise _exchange_error(error, budget) from error
         try:
+            forwarded = route.proxy is not None and urlsplit(request.url).scheme == "http"
+            if forwarded and response.status_code == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+                raise proxy_refusal(response.status_code)
             yield IncomingResponse(response.raw)
         finally:
             response.close()
 
-    def check_connection(self, url: str, limits: HttpLimits) -> None:
+    def check_connection(self, url: str, limits: HttpLimits, route: Route = DIRECT) -> None:
         """Connect to the host of a URL, by TLS for https, and send nothing. Raises ConnectError."""
         budget, parts = self.budget(limits), urlsplit(url)
         BUDGET.set(budget)
         host, timeout = parts.hostname or "", limits.connect_timeout
-        connection: BoundedConnection
-        if parts.scheme == "https":
-            connection = BoundedTlsConnection(host, parts.port or 443, timeout=timeout, ssl_context=tls_context())
-        else:
-            connection = BoundedConnection(host, parts.port or 80, timeout=timeout)
+        kind = BoundedTlsConnection if parts.scheme == "https" else BoundedConnection
+        connection = kind(host, parts.port, timeout=timeout, tls=_tls(route), route_proxy=route.proxy)
         try:
             connection.connect()
         except FAILURES as error:
@@ -110,7 +119,14 @@ class HttpClient:
 
     def close(self) -> None:
         """Close all idle connections; one in use is closed when its exchange ends."""
-        self._adapter.close()
+        for adapter in self._adapters.values():
+            adapter.close()
+
+    def _adapter(self, route: Route) -> BoundedAdapter:
+        with self._lock:
+            if route not in self._adapters:
+                self._adapters[route] = BoundedAdapter(_tls(route), route.proxy, _HOSTS, _CONNECTIONS)
+            return self._adapters[route]
 
     def _prepare(self, request: Request) -> PreparedRequest:
         """Return the prepared request, without what a session would add from the environment."""
@@ -132,9 +148,17 @@ class HttpClient:
 
 
 @cache
-def tls_context() -> ssl.SSLContext:
+def tls_context(authorities: Authorities | None = None) -> ssl.SSLContext:
     """Return the shared TLS context; loading the certificates that requests trusts takes 30 ms."""
-    return ssl.create_default_context(cafile=DEFAULT_CA_BUNDLE_PATH)
+    context = ssl.create_default_context(cafile=DEFAULT_CA_BUNDLE_PATH)
+    if authorities:
+        context.load_verify_locations(cadata=authorities.pem)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _tls(route: Route) -> Callable[[], ssl.SSLContext]:
+    return partial(tls_context, route.authorities) if route.authorities else tls_context
 
 
 @cache

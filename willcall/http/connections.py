@@ -17,7 +17,9 @@ import ssl
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from http.client import HTTPResponse
+from ipaddress import ip_address
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -26,9 +28,13 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.util import parse_url
+from urllib3.util.ssltransport import SSLTransport
 
-from willcall.http.errors import RefusedAddressError, TooManyBytesError
+from willcall.http.address_guard import is_public
+from willcall.http.errors import ConnectError, RefusedAddressError, TooManyBytesError, connect_error
 from willcall.http.messages import HttpLimits
+from willcall.http.routes import Proxy
+from willcall.http.tunnels import ProxyError, open_tunnel
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -110,27 +116,103 @@ class _BoundedResponse(HTTPResponse):
         self.fp = io.BufferedReader(_BoundedFile(sock))
 
 
+class _BoundedSslSocket(ssl.SSLSocket):
+    """An encrypted connection to a proxy. One read of what is encrypted within it may take several of its reads."""
+
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        self.settimeout(BUDGET.get().timeout(self.gettimeout()))
+        return super().recv(buflen, flags)
+
+
 class BoundedConnection(HTTPConnection):
     """A connection that keeps the current budget in each step and is not reused when long idle."""
 
     response_class = _BoundedResponse
     _used_at = 0.0
 
+    def __init__(
+        self, *args: Any, tls: Callable[[], ssl.SSLContext], route_proxy: Proxy | None = None, **options: Any
+    ) -> None:
+        """`route_proxy`: the proxy to connect through; `tls` returns the context of connections by TLS."""
+        super().__init__(*args, **options)
+        self._proxy = route_proxy
+        self._tls = tls
+
     def connect(self) -> None:
         try:
-            super().connect()
-        except (OSError, UnicodeError, RefusedAddressError) as error:  # UnicodeError: not a valid DNS name
+            self.sock = self._connect()
+        except (OSError, UnicodeError, ConnectError) as error:  # UnicodeError: not a valid DNS name
             BUDGET.get().connect_error = error
             raise ConnectionError("could not connect") from error
 
-    def _new_conn(self) -> socket.socket:
-        """Connect to the first of the host's addresses that answers.
+    def putrequest(self, method: str, url: str, *args: Any, **options: Any) -> None:
+        """Begin a request. A proxy that forwards it needs the whole URL."""
+        forwarded = self._proxy is not None and self._is_forwarded
+        super().putrequest(method, f"http://{self._authority(80)}{url}" if forwarded else url, *args, **options)
+        if forwarded and self._proxy and self._proxy.authorization:
+            self.putheader("Proxy-Authorization", self._proxy.authorization)
+
+    @property
+    def _is_forwarded(self) -> bool:
+        """Whether a proxy forwards requests, rather than connecting to an address that the guard has checked."""
+        return BUDGET.get().admits is None
+
+    def _connect(self) -> socket.socket:
+        """Connect to the host, or to the proxy that forwards requests to it."""
+        budget = BUDGET.get()
+        if self._proxy is None:
+            return self._connect_to(self._admitted(budget), budget)
+        if self._is_forwarded:
+            return self._connect_to_proxy(self._proxy, budget)
+        return self._connect_to_checked(self._proxy, budget)
+
+    def _connect_to_checked(self, proxy: Proxy, budget: Budget) -> socket.socket:
+        """Connect to an address that the guard has checked: through the proxy or, in our own network, directly.
+
+        The proxy gets the address instead of the name, which might resolve to another address there.
+        """
+        addresses = self._admitted(budget)
+        public = [str(entry[4][0]) for entry in addresses if is_public(ip_address(entry[4][0]))]
+        if not public:
+            return self._connect_to(addresses, budget)
+        failure = ProxyError("")
+        for address in public:
+            try:
+                return self._tunnel_to(proxy, _bracketed(address), budget)
+            except ProxyError as error:
+                failure = error
+                if not error.is_unreachable_host:
+                    break
+        raise failure
+
+    def _tunnel_to(self, proxy: Proxy, host: str, budget: Budget) -> socket.socket:
+        """Connect to a host through the proxy. Raises ProxyError."""
+        sock = self._connect_to_proxy(proxy, budget)
+        try:
+            open_tunnel(sock, proxy, f"{host}:{self.port}", lambda: budget.timeout(self.timeout))
+        except OSError as error:
+            sock.close()
+            raise ProxyError(f"proxy: {connect_error(error)}") from error
+        except ProxyError:
+            sock.close()
+            raise
+        return sock
+
+    def _connect_to_proxy(self, proxy: Proxy, budget: Budget) -> socket.socket:
+        """Connect to the proxy itself, by TLS if it needs that. Raises ProxyError."""
+        try:
+            sock = self._connect_to(_resolve(proxy.host, proxy.port), budget)
+            return _start_tls(sock, self._tls(), proxy.host) if proxy.tls else sock
+        except (OSError, UnicodeError) as error:
+            raise ProxyError(f"proxy: {connect_error(error)}") from error
+
+    def _connect_to(self, addresses: Sequence[_AddressInfo], budget: Budget) -> socket.socket:
+        """Connect to the first address that answers.
 
         Each address has the connect timeout, all of them together the budget's time.
         """
-        budget = BUDGET.get()
         failure = OSError("the host has no address")
-        for family, kind, protocol, _, address in self._addresses(budget):
+        for family, kind, protocol, _, address in addresses:
             sock = socket.socket(family, kind, protocol)
             try:
                 for option in self.socket_options or ():
@@ -145,18 +227,22 @@ class BoundedConnection(HTTPConnection):
                 return sock
         raise failure
 
-    def _addresses(self, budget: Budget) -> Sequence[_AddressInfo]:
+    def _admitted(self, budget: Budget) -> Sequence[_AddressInfo]:
         """Resolve the host to the addresses that are allowed.
 
         Connections use these very addresses, so a name cannot resolve to one address when checked and to another when
         used.
         """
         host = self._dns_host
-        found = socket.getaddrinfo(host, self.port, type=socket.SOCK_STREAM)
+        found = _resolve(host, self.port)
         admitted = [entry for entry in found if budget.admits is None or budget.admits(host, str(entry[4][0]))]
         if found and not admitted:
             raise RefusedAddressError("the host has no address to which connections are allowed")
         return admitted
+
+    def _authority(self, default_port: int) -> str:
+        host = _bracketed(self.host)
+        return host if self.port == default_port else f"{host}:{self.port}"
 
     def getresponse(self) -> "PooledResponse":  # type: ignore[override]  # as urllib3 has it
         response = super().getresponse()
@@ -169,7 +255,40 @@ class BoundedConnection(HTTPConnection):
 
 
 class BoundedTlsConnection(BoundedConnection, HTTPSConnection):
-    """The same, over TLS."""
+    """The same, over TLS. A proxy never forwards its requests: it connects to the host."""
+
+    _is_forwarded = False
+
+    def _connect(self) -> socket.socket:
+        budget = BUDGET.get()
+        if self._proxy and budget.admits is None:
+            sock = self._tunnel_to(self._proxy, _bracketed(self.host), budget)
+        else:
+            sock = super()._connect()
+        sock = _start_tls(sock, self._tls(), self.host)
+        self.is_verified = True
+        return sock
+
+
+def _resolve(host: str, port: int) -> Sequence[_AddressInfo]:
+    return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+
+
+def _start_tls(sock: socket.socket, context: ssl.SSLContext, host: str) -> socket.socket:
+    """Encrypt a connection, also one within an encrypted connection to a proxy."""
+    name = host.strip("[]")
+    context.sslsocket_class = _BoundedSslSocket
+    try:
+        if isinstance(sock, ssl.SSLSocket):
+            return SSLTransport(sock, context, name)  # type: ignore[return-value]  # has what HTTPConnection uses
+        return context.wrap_socket(sock, server_hostname=name)
+    except (OSError, ValueError):
+        sock.close()
+        raise
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
 class _Pool(HTTPConnectionPool):
@@ -181,21 +300,21 @@ class _TlsPool(HTTPSConnectionPool):
 
 
 class BoundedAdapter(HTTPAdapter):
-    """The adapter of requests, with these connections and one TLS context.
+    """The adapter of requests, with these connections, one proxy or none, and one TLS context.
 
     `tls` returns the context; it is called when the first https host is connected to.
     """
 
-    def __init__(self, tls: Callable[[], ssl.SSLContext], hosts: int, connections: int) -> None:
-        self._tls = tls
+    def __init__(self, tls: Callable[[], ssl.SSLContext], proxy: Proxy | None, hosts: int, connections: int) -> None:
+        self._options: dict[str, Any] = {"tls": tls, "route_proxy": proxy}
         super().__init__(pool_connections=hosts, pool_maxsize=connections)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": self._tls_pool}
-
-    def _tls_pool(self, *args: Any, **kwargs: Any) -> _TlsPool:
-        return _TlsPool(*args, ssl_context=self._tls(), **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {
+            "http": partial(_Pool, **self._options),
+            "https": partial(_TlsPool, **self._options),
+        }
 
     def cert_verify(self, *args: object, **kwargs: object) -> None:
         """Leave verification to the context: the base class reloads the certificates for each connection."""

@@ -7,6 +7,7 @@ They have the same limits as requests to providers, and cannot reach our own net
 - Cookies exist only during the call, and go only to the servers that set them.
 - https is verified, and redirects from https to http are not followed.
 - The limits of time and bytes apply to all redirects together.
+- A proxy gets the address that was checked instead of the name. Allowed private addresses are connected to directly.
 """
 
 import time
@@ -20,6 +21,7 @@ from willcall.http.connections import Budget
 from willcall.http.cookies import Cookies
 from willcall.http.errors import ConnectError, ExchangeError, RefusedAddressError
 from willcall.http.messages import HttpLimits, Request, Response
+from willcall.http.routes import DIRECT, Route
 from willcall.http.urls import RedirectError, escape, redirect_target, same_origin
 from willcall.orders.retry_after import retry_after_seconds
 
@@ -46,11 +48,14 @@ class RequestFailure:
 class OutboundClient:
     """Sends such requests. Threads may share it."""
 
-    def __init__(self, guard: AddressGuard, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, guard: AddressGuard, clock: Callable[[], float] = time.time, *, route: Route = DIRECT) -> None:
         """`guard` decides where they may go; `clock` gives epoch seconds for `Response.received_at`."""
         self._clock = clock
-        self._guarded = _route(guard)
-        self._trusted = _route(AddressGuard(["0.0.0.0/0", "::/0"]))
+        self._route = route
+        self._guarded = _channel(guard)
+        self._trusted = _channel(AddressGuard(["0.0.0.0/0", "::/0"]))
+        #: For hosts of the configuration behind a proxy, which resolves their names.
+        self._by_name = _http_client(None)
 
     def get(
         self,
@@ -61,13 +66,15 @@ class OutboundClient:
         *,
         follow_delayed: bool = False,
         may_send: Callable[[str], bool] = lambda _: True,
+        own_route: Callable[[str], Route | None] = lambda _: None,
     ) -> Response | RequestFailure:
         """Fetch a URL, through ten redirects at most.
 
         With `into`, the body is written there. A redirect with `Retry-After` is followed only with `follow_delayed`;
-        otherwise it is the response. `may_send` is called before each request, with its URL.
+        otherwise it is the response. `may_send` is called before each request, with its URL. `own_route` returns the
+        route of a URL below an address of the configuration, if it has one.
         """
-        call = _Call(self._guarded, limits, self._guarded.client.budget(limits), Cookies(), into)
+        call = _Call(self._guarded, limits, self._guarded.client.budget(limits), Cookies(), into, own_route)
         url = first = escape(url)
         seen: set[tuple[str, str | None]] = set()
         for _ in range(REDIRECTS + 1):
@@ -95,14 +102,14 @@ class OutboundClient:
 
         `trusted`: the URL is from the configuration, and may lead into our own network.
         """
-        route = self._trusted if trusted else self._guarded
-        call = _Call(route, limits, route.client.budget(limits), Cookies())
+        channel = self._trusted if trusted else self._guarded
+        call = _Call(channel, limits, channel.client.budget(limits), Cookies())
         return self._send(Request("POST", escape(url), headers=headers, body=body), call)
 
     def check_connection(self, url: str, limits: HttpLimits) -> RequestFailure | None:
         """Connect to the host of a URL of the configuration, by TLS for https, and send nothing."""
         try:
-            self._trusted.client.check_connection(escape(url), limits)
+            self._trusted.client.check_connection(escape(url), limits, self._route)
         except ConnectError as error:
             return RequestFailure(str(error))
         return None
@@ -111,13 +118,18 @@ class OutboundClient:
         """Close all idle connections; one in use is closed when its exchange ends."""
         self._guarded.client.close()
         self._trusted.client.close()
+        self._by_name.close()
 
     def _send(self, request: Request, call: "_Call") -> Response | RequestFailure:
-        refusal = call.route.guard.refusal(request.url)
+        refusal = call.channel.guard.refusal(request.url)
         if refusal:
             return RequestFailure(refusal, refused=True)
+        own = call.own_route(request.url)
+        by_name = own is not None and own.proxy is not None
+        client = self._by_name if by_name else call.channel.client
+        call.budget.admits = None if by_name else call.channel.guard.admits
         try:
-            with call.route.client.send(request, call.limits, call.budget) as incoming:
+            with client.send(request, call.limits, call.budget, own or self._route) as incoming:
                 call.cookies.receive(request.url, incoming.set_cookies)
                 body = _read_body(request, incoming, call)
                 return Response(incoming.status, incoming.headers, body, self._clock())
@@ -128,26 +140,31 @@ class OutboundClient:
 
 
 @dataclass(frozen=True, slots=True)
-class _Route:
+class _Channel:
     """A guard, and the connections that it has allowed: other requests must not use them."""
 
     guard: AddressGuard
     client: HttpClient
 
 
-def _route(guard: AddressGuard) -> _Route:
-    return _Route(guard, HttpClient(guard=guard, accept="*/*", accept_encoding="identity"))
+def _channel(guard: AddressGuard) -> _Channel:
+    return _Channel(guard, _http_client(guard))
+
+
+def _http_client(guard: AddressGuard | None) -> HttpClient:
+    return HttpClient(guard=guard, accept="*/*", accept_encoding="identity")
 
 
 @dataclass(frozen=True, slots=True)
 class _Call:
     """The state that all exchanges of one call share."""
 
-    route: _Route
+    channel: _Channel
     limits: HttpLimits
     budget: Budget
     cookies: Cookies
     into: IO[bytes] | None = None
+    own_route: Callable[[str], Route | None] = lambda _: None
 
 
 def _is_followed(response: Response, *, follow_delayed: bool) -> bool:

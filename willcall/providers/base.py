@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 from willcall.http.messages import HttpLimits, Request, Response
+from willcall.http.routes import DIRECT, Route
 from willcall.orders.outcomes import Outcome, Throttled, Unauthorized, Unavailable
 from willcall.orders.policy import PollPolicy, Rate
 from willcall.orders.user_lists import Ownership
@@ -136,6 +137,7 @@ class Account:
     polling: PollPolicy
     probe_interval: tuple[float, float] = (30.0, 600.0)
     http: HttpLimits = field(default_factory=HttpLimits)
+    route: Route = DIRECT
 
     @property
     def key(self) -> str:

@@ -45,7 +45,7 @@ class Credentials(ConfigTable):
 
 
 class PushCredentials(Credentials):
-    """The same for a provider that sends webhooks. Each `webhook_token` is the secret part of an address of ours."""
+    """The same for a provider that sends webhooks. Each `webhook_token` is the secret part of our address."""
 
     webhook_token: OneOrMore[PathKey] | None = None
 

@@ -32,7 +32,7 @@ class ProviderTransport:
         """
         budget = self._client.budget(account.http)
         try:
-            with self._client.send(request, account.http, budget) as incoming:
+            with self._client.send(request, account.http, budget, account.route) as incoming:
                 return self._read(incoming, account)
         except ConnectError as error:
             return Unavailable(request_sent=False, detail=str(error))

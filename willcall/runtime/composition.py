@@ -40,4 +40,4 @@ def change_context(context: Context, config: Config) -> Context:
 
 
 def _outbound_client(settings: Settings) -> OutboundClient:
-    return OutboundClient(AddressGuard(settings.outbound.allow))
+    return OutboundClient(AddressGuard(settings.outbound.allow), route=settings.outbound.route)

@@ -37,9 +37,8 @@ class SecretFile:
             raise ValueError(f"is given twice: itself and as {self.key}")
 
     def _read(self, path: str) -> str:
-        """Return the text without the line breaks at its end."""
         try:
-            return _read_text(Path(path))
+            return _text(read_file(Path(path), MAX_BYTES))
         except ValueError as error:
             raise ValueError(f"{self.key} {_shown(path)}: {error}") from None
         except OSError as error:
@@ -51,16 +50,22 @@ def _shown(path: str) -> str:
     return path if path.startswith(("/", "./", "../")) and path.isprintable() else "(in the current folder)"
 
 
-def _read_text(path: Path) -> str:
+def read_file(path: Path, max_bytes: int) -> bytes:
+    """Return the content of a file. Raises ValueError with the reason, OSError."""
     mode = path.stat().st_mode
     if stat.S_ISDIR(mode):
         raise ValueError("is a folder (Docker creates one where the file to mount is missing)")
     if not stat.S_ISREG(mode):  # a pipe would block, and cannot be read again on a reload
         raise ValueError("is not a regular file")
     with path.open("rb") as file:
-        content = file.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise ValueError(f"is larger than {MAX_BYTES // 1024} KiB")
+        content = file.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise ValueError(f"is larger than {max_bytes // 1024} KiB")
+    return content
+
+
+def _text(content: bytes) -> str:
+    """Return the text without the line breaks at its end. Raises ValueError."""
     try:
         text = content.decode().rstrip("\r\n")
     except UnicodeDecodeError:

@@ -9,6 +9,7 @@ import structlog
 
 from willcall.http.messages import HttpLimits, Response
 from willcall.http.outbound import WITH_BODY, RequestFailure
+from willcall.http.routes import Route
 from willcall.orders.hints import FALLBACK_WAIT, hint_seconds
 from willcall.orders.model import Ticket
 from willcall.orders.outcomes import Malformed
@@ -152,7 +153,13 @@ def _download(
         with context.documents.draft() as draft:
             limits = replace(_LIMITS, total_timeout=seconds)
             response = context.outbound.get(
-                url, limits, headers, into=draft, follow_delayed=follow_delayed, may_send=gate.take_token
+                url,
+                limits,
+                headers,
+                into=draft,
+                follow_delayed=follow_delayed,
+                may_send=gate.take_token,
+                own_route=gate.own_route,
             )
             if isinstance(response, Response) and response.status in WITH_BODY:
                 return _store(context, order_id, response, draft)
@@ -178,6 +185,10 @@ class _TokenGate:
     def is_provider(self, url: str) -> bool:
         """Return whether a request goes to the provider's API, with credentials and a token."""
         return self._account is not None and url.startswith(f"{self._account.credentials.base_url}/")
+
+    def own_route(self, url: str) -> Route | None:
+        """Return how the account reaches the provider, for a request that goes there."""
+        return self._account.route if self._account and self.is_provider(url) else None
 
     def take_token(self, url: str) -> bool:
         """Return whether the request may be sent now."""

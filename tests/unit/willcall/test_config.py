@@ -10,6 +10,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from willcall.config import Config, ConfigError, load
+from willcall.http.routes import DIRECT, Proxy
 from willcall.orders.errors import RejectedOrderError, UnknownAccountError
 from willcall.orders.submission import parse_submission
 
@@ -472,3 +473,59 @@ def test_a_provider_in_capitals_is_suggested_in_lower_case(tmp_path: Path) -> No
     assert error.startswith("providers.Tiqets: unknown provider; did you mean tiqets?")
     (error,) = errors_of('[providers."no such".default]\napi_key = "k"', tmp_path)
     assert error.startswith('providers."no such": unknown provider; known providers: funtrips')
+
+
+def test_a_proxy_and_authorities_belong_to_an_account_or_to_urls_from_outside(
+    tmp_path: Path, certificate: Path
+) -> None:
+    text = f"""
+    [outbound]
+    ca_file = "{certificate}"
+    [providers.tiqets.default]
+    api_key = "k"
+    http = {{proxy_file = "{tmp_path}/proxy", ca_file = ""}}
+    [providers.tiqets.eu]
+    api_key = "k"
+    http = {{proxy = ""}}
+    """
+    (tmp_path / "proxy").write_text("http://user:s3cret@proxy:3128\n")
+    config = read(text, tmp_path)
+    assert config.account("tiqets", "default").route.proxy == Proxy("proxy", 3128, False, "user", "s3cret")
+    assert config.account("tiqets", "eu").route == DIRECT
+    assert config.settings.outbound.route.authorities
+    assert "s3cret" not in repr(config)
+    assert "PRIVATE KEY" not in config.settings.outbound.route.authorities.pem
+
+
+def test_a_reload_notices_that_a_file_of_authorities_has_changed(tmp_path: Path, certificate: Path) -> None:
+    bundle = tmp_path / "bundle.pem"
+    text = f'[providers.tiqets.default]\napi_key = "k"\nhttp = {{ca_file = "{bundle}"}}'
+    bundle.write_bytes(certificate.read_bytes())
+    before = read(text, tmp_path)
+    assert read(text, tmp_path) == before
+    bundle.write_bytes(certificate.read_bytes() * 2)
+    assert read(text, tmp_path) != before
+
+
+@pytest.mark.parametrize(
+    ("setting", "error"),
+    [
+        ('proxy = "s3cret:3128"', "proxy: must be http(s)://host:port or http(s)://user:password@host:port"),
+        ('proxy = "http://user:s3cret/@h:1"', "proxy: is not a URL; write / ? # @ in a password as"),
+        ('ca_file = "/absent.pem"', "ca_file: /absent.pem: cannot be read: No such file or directory"),
+        ('ca_file = "/"', "ca_file: /: is a folder"),
+        ('ca_file = "{folder}/willcall.toml"', "willcall.toml: has no certificate in PEM"),
+        ('ca_file = "{folder}/broken.pem"', "broken.pem: has a certificate that cannot be read"),
+        ("ca_file = 3", "ca_file: must be the path of a file"),
+    ],
+)
+@pytest.mark.parametrize("table", ["outbound", "providers.voordemensen.default.http"])
+def test_an_unusable_proxy_or_file_of_authorities_is_named(
+    table: str, setting: str, error: str, tmp_path: Path
+) -> None:
+    (tmp_path / "broken.pem").write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+    text = f'[providers.voordemensen.default]\nclient_name = "x"\n[{table}]\n{setting.format(folder=tmp_path)}'
+    (found,) = errors_of(text, tmp_path)
+    assert found.startswith(f"{table}.")
+    assert error in found
+    assert "s3cret" not in found

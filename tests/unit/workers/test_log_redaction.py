@@ -177,18 +177,22 @@ ENVIRONMENT = ACCOUNTS | {
     "WILLCALL_BROKER_URL": "amqp://guest:pass-of-rabbit@rabbit.example//",
     "WILLCALL_DOCUMENTS_URL": "file:///tmp/documents",
     "WILLCALL_API__KEYS": '["key-of-the-backend"]',
+    "WILLCALL_OUTBOUND__PROXY": "http://user:pass%2Fof-proxy@proxy:3128",
     "WILLCALL_NOTIFY__SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
 }
 
 
 def test_every_secret_of_a_configuration_is_found() -> None:
     credentials = {value for value in ACCOUNTS.values() if "s3cret" in value}
-    assert len(credentials) == 7
+    assert len(credentials) == 8
     others = {
         "p@ss-of-redis",
         "of-sentinels",
         "pass-of-rabbit",
         "key-of-the-backend",
+        "http://user:pass%2Fof-proxy@proxy:3128",
+        "pass/of-proxy",
+        b64encode(b"user:pass/of-proxy").decode(),
         "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
         b64encode(b"app:s3cret-password").decode(),
     }

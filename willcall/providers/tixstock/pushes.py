@@ -151,7 +151,7 @@ class TixstockPushes:
 
 
 def _is_signed(request: PushRequest, credentials: TixstockCredentials) -> bool:
-    """Return whether the call is Tixstock's: HMAC-SHA-256 of the raw body with a bearer token of ours, in hex."""
+    """Return whether the call is Tixstock's: HMAC-SHA-256 of the raw body with one of our bearer tokens, in hex."""
     given = request.headers.get("x-tixstock-signature", "").strip().lower().encode()
     keys = [token.get_secret_value().encode() for token in credentials.bearer_token]
     signatures = [hmac.digest(key, request.body, "sha256").hex().encode() for key in keys]

@@ -5,6 +5,7 @@ from willcall.cli.doctor.findings import Finding, error, ok, unknown, warning
 from willcall.http.address_guard import AddressGuard
 from willcall.http.messages import HttpLimits
 from willcall.http.outbound import OutboundClient
+from willcall.http.routes import Route
 from willcall.orders.callbacks import CALLBACK_LATE_AFTER
 from willcall.orders.troubles import SYSTEM_TROUBLES
 from willcall.stores.connection import StoreError
@@ -20,7 +21,7 @@ def check_callbacks(context: CheckContext) -> list[Finding]:
         fix = "Set `notify.secret`, so that backends can verify that callbacks come from you."
         found.append(warning("callbacks are not signed", fix))
     if notify.ops_url:
-        found += _check_connection(notify.ops_url)
+        found += _check_connection(notify.ops_url, context.config.settings.outbound.route)
     try:
         stores, now = context.stores, context.now()
         callbacks, alerts = stores.deliveries.pending(), pending_alerts(stores, now)
@@ -57,10 +58,10 @@ def _describe_alerts(url: str | None, alerts: PendingAlerts | None) -> str:
     return "operators can be reached" if url else "operators get no alerts, as `notify.ops_url` is not set"
 
 
-def _check_connection(url: str) -> list[Finding]:
+def _check_connection(url: str, route: Route) -> list[Finding]:
     # The guard is for URLs of others; this one is from the configuration.
     limits = HttpLimits(connect_timeout=CHECK_TIMEOUT / 2, total_timeout=CHECK_TIMEOUT)
-    failure = OutboundClient(AddressGuard(())).check_connection(url, limits)
+    failure = OutboundClient(AddressGuard(()), route=route).check_connection(url, limits)
     if failure is None:
         return []
     return [error(f"cannot connect to `notify.ops_url`: {failure.why}", "Start the server there, or correct the URL.")]

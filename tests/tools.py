@@ -1,11 +1,16 @@
 """Tools that tests need beside Python. Without one, its tests are left out; in CI that is an error."""
 
 import os
+import re
 import shutil
+import subprocess
 from collections import Counter
 from collections.abc import Iterable
+from functools import cache
 
 import pytest
+
+from willcall.devtools.embedded_redis import executable
 
 _MISSING = "is not installed"
 
@@ -21,6 +26,14 @@ def require_command(name: str) -> str:
     found = shutil.which(name)
     require(name, found)
     return found or ""
+
+
+@cache
+def redis_version() -> tuple[int, ...]:
+    """Return the version of the Redis server that the tests start, such as (7, 0)."""
+    output = subprocess.run([executable(), "--version"], check=True, capture_output=True, text=True).stdout  # noqa: S603 - our own server
+    found = re.search(r"v=(\d+)\.(\d+)", output)
+    return tuple(map(int, found.groups())) if found else ()
 
 
 def left_out(skipped: Iterable[pytest.TestReport]) -> str:

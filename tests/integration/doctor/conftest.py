@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.tools import redis_version
 from tests.waiting import STALL
 from willcall.cli.doctor.context import CheckContext
 from willcall.cli.doctor.findings import Finding, Level
@@ -32,7 +33,8 @@ class Server(EmbeddedRedis):
 
     def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
         super().__init__(folder)
-        self._own = settings
+        left_out = {"enable-debug-command", "cluster-port"} if redis_version() < (7, 0) else set()
+        self._own = {name: value for name, value in settings.items() if name not in left_out}
 
     def _settings(self) -> str:
         return super()._settings() + "".join(f"{name} {value}\n" for name, value in self._own.items())

@@ -108,15 +108,15 @@ class CallbackReceiver:
         """Return the ids of the received messages, in order of arrival."""
         return [message.id for message in self.received if message.path == path]
 
+    def verify(self, body: bytes, headers: dict[str, str]) -> bool:
+        """Return whether a signature is valid."""
+        return is_signed(self._webhook, body, headers)
+
     def serve(self, request: BaseHTTPRequestHandler) -> None:
         """Handle one request; called by the server."""
         body = request.rfile.read(int(request.headers["content-length"]))
         headers = {name.lower(): value for name, value in request.headers.items()}
-        try:
-            self._webhook.verify(body, headers)
-            verified = True
-        except WebhookVerificationError:
-            verified = False
+        verified = self.verify(body, headers)
         with self._lock:
             response = self._next_response(request.path)
             self.received.append(
@@ -159,6 +159,15 @@ class CallbackReceiver:
                 request.send_header(name, value)
             request.end_headers()
             request.wfile.write(response.body)
+
+
+def is_signed(webhook: Webhook, body: bytes, headers: dict[str, str]) -> bool:
+    """Return whether a message has a valid signature."""
+    try:
+        webhook.verify(body, headers)
+    except WebhookVerificationError:
+        return False
+    return True
 
 
 def _disconnects(connection: socket.socket, seconds: float) -> bool:

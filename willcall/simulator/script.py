@@ -319,7 +319,7 @@ class AccountUpdate(_ScriptModel):
     expire_tokens: bool = False
     #: Credentials that are accepted too from now on; those left out are as before.
     add_credentials: dict[str, str] = {}
-    #: Revokes all credentials but the latest.
+    #: Revokes all credentials but the latest. OAuth tokens that they got stay valid.
     revoke_earlier: bool = False
 
 

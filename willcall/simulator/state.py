@@ -166,7 +166,7 @@ class SimulatorState:
         if update.revoke_earlier:
             latest = account.provider.keys(account.credentials)
             for (_, key), credential in self._credentials.items():
-                if credential.account is account and key not in latest:
+                if credential.account is account and credential.expires_at is None and key not in latest:
                     credential.expires_at = 0.0
 
     def verdict(self) -> dict[str, Any]:

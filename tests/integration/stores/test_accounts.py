@@ -1,6 +1,7 @@
 """The health of an account: what stops it, what probes it, and how it recovers."""
 
 import json
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
@@ -412,3 +413,35 @@ def test_an_access_token_is_renewed_before_it_expires(harness: StoreHarness) -> 
     token = harness.stores.oauth.get(ACCOUNT)
     assert token is not None
     assert token.expires_soon
+
+
+def test_a_rejected_account_can_be_probed_at_once_and_its_intervals_start_again(
+    harness: StoreHarness, redis: "Redis"
+) -> None:
+    assert not harness.stores.accounts.probe_rejected(ACCOUNT)
+    for _ in range(3):
+        report(harness, AccountSignal.UNAUTHORIZED, probe=True)
+    now = harness.now()
+    assert (state(harness).probe_at or 0) > now + PROBE[0] / 2
+    assert harness.stores.accounts.probe_rejected(ACCOUNT)
+    assert (state(harness).probe_at or 0) <= harness.now()
+    assert health(harness) is AccountHealth.UNAUTHORIZED
+    assert not redis.hexists(keys.account(ACCOUNT), "probe_wait")
+
+
+def test_a_token_of_earlier_credentials_is_discarded_also_while_it_is_requested(harness: StoreHarness) -> None:
+    tokens = harness.stores.oauth
+    tokens.put(ACCOUNT, "token", 3_600)
+    tokens.postpone(ACCOUNT, 60)
+    tokens.discard(ACCOUNT)
+    assert tokens.get(ACCOUNT) is None
+    assert tokens.postponed_for(ACCOUNT) == 0
+    discarding = Thread(target=tokens.discard, args=(ACCOUNT,))
+    with tokens.lock(ACCOUNT, 60) as acquired:
+        assert acquired
+        discarding.start()
+        tokens.put(ACCOUNT, "token of the earlier credentials", 3_600)
+    discarding.join()
+    assert tokens.get(ACCOUNT) is None
+    with tokens.lock(ACCOUNT, 60) as acquired:
+        assert acquired, "the lock is free again"

@@ -157,3 +157,23 @@ def test_a_released_slot_is_reported_once_where_a_queue_has_none() -> None:
     crowded.claim(poll_queue("slow"))
     crowded.slots.release(held[3])
     assert reported == ["free", "free"]
+
+
+def test_slots_are_divided_anew_while_messages_keep_theirs() -> None:
+    crowded = worker(8, "slow")
+    held = crowded.claim(poll_queue("slow"))
+    assert len(held) == 8
+    crowded.slots.divide(worker(8, "slow", "new").slots)
+    assert len(crowded.claim(poll_queue("new"))) == 2, "its reserved slots, though the slow provider has all others"
+    for message in held:
+        crowded.slots.release(message)
+    assert len(crowded.claim(poll_queue("slow"))) == 6
+
+
+def test_a_message_of_a_queue_that_is_no_longer_served_frees_its_slot() -> None:
+    crowded = worker(8, "old", "b")
+    [message] = crowded.claim(poll_queue("old"), 1)
+    crowded.slots.divide(worker(8, "b").slots)
+    assert len(crowded.claim(poll_queue("b"))) == 8
+    crowded.slots.release(message)
+    assert crowded.claim(poll_queue("b")) == []

@@ -233,3 +233,9 @@ def test_a_process_logs_the_variables_without_effect_once(capsys: pytest.Capture
         configure_logging(config)
     line = json.loads(capsys.readouterr().err)
     assert (line["level"], line["warnings"]) == ("warning", ["WILLCALL_COLOUR: is not a setting and has no effect"])
+
+
+def test_old_secrets_are_redacted_after_new_ones_were_added() -> None:
+    redactor = Redactor(["old-secret"])
+    redactor.add(["new-secret"])
+    assert redactor(None, "", "old-secret and new-secret") == f"{REDACTED} and {REDACTED}"

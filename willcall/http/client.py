@@ -119,7 +119,7 @@ class HttpClient:
 
     def close(self) -> None:
         """Close all idle connections; one in use is closed when its exchange ends."""
-        for adapter in self._adapters.values():
+        for adapter in list(self._adapters.values()):
             adapter.close()
 
     def _adapter(self, route: Route) -> BoundedAdapter:

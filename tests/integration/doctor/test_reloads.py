@@ -18,7 +18,7 @@ def record(context: CheckContext, kind: str, configuration: ConfigurationState) 
     context.processes.record_heartbeat(kind, kind[0], {}, configuration)
 
 
-def test_processes_with_the_same_configuration_are_well(make_context: MakeContext) -> None:
+def test_processes_with_the_same_configuration_are_healthy(make_context: MakeContext) -> None:
     context = make_context()
     own = state(context)
     for kind in ("worker", "beat", "api"):

@@ -98,7 +98,7 @@ def test_a_process_that_is_starting_reloads_once_it_can(stack: ExitStack) -> Non
     assert process.says() == "starting"
     process.hang_up()
     assert process.process.stdin is not None
-    process.process.stdin.write("go on\n")
+    process.process.stdin.write("continue\n")
     process.process.stdin.flush()
     assert process.says() == "reload"
     assert process.says() == "ready"

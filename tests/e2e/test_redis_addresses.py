@@ -11,6 +11,7 @@ from tests.e2e.conftest import Setup, submit_all, wait_for_the_end
 from tests.e2e.test_chain import tiqets
 from tests.forked import Forked
 from tests.tools import require
+from tests.waiting import wait_until
 from willcall.devtools.local_deployment import LocalDeployment
 
 pytestmark = pytest.mark.proof
@@ -32,6 +33,7 @@ def fulfil_an_order(system: LocalDeployment) -> None:
     system.wait_for_api()
     system.wait_for_workers(1)
     system.start("flower", "--port", str(system.flower_port), FLOWER_BASIC_AUTH="a:b")
+    wait_until(lambda: "{task} enabled" in (system.folder / "worker.log").read_text())  # by Flower
     wait_for_the_end(system, submit_all(system, [tiqets(number) for number in range(2)]))
     told = str(system.app.control.inspect(timeout=10, limit=1).stats())
     assert "transport_options" in told

@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from celery import Celery
@@ -40,6 +42,8 @@ def test_our_processes_need_no_dangerous_command(deployment: Setup) -> None:
         system.start("flower", "--port", str(system.flower_port), FLOWER_BASIC_AUTH="a:b", **given)
         wait_for_the_end(system, submit_all(system, [tiqets(number) for number in range(5)]))
         wait_until(lambda: "{task} enabled" in (system.folder / "worker.log").read_text())
+        with urlopen(f"{system.api_url}/readyz", timeout=60) as response:  # noqa: S310 - our own API
+            assert response.status == HTTPStatus.OK
         doctor = system.start("doctor", **given)
         assert isinstance(doctor, Forked)
         doctor.wait(60)

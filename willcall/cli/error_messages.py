@@ -12,7 +12,7 @@ from willcall.devtools.embedded_redis import RedisStartError
 from willcall.devtools.installation import install_command
 from willcall.orders.errors import RejectedOrderError, UnknownAccountError, WillcallError
 from willcall.stores.connection import StoreError
-from willcall.stores.outages import NotServingError, remedy
+from willcall.stores.outages import NotServingError, describe, remedy
 
 #: Packages of the extra `dev`.
 _DEV_PACKAGES = {"aiohttp", "psutil"}
@@ -57,8 +57,8 @@ def _redis_message(error: StoreError) -> str:
         return f"Redis at {where} is not serving requests: {error}"
     unreachable = isinstance(error, redis.exceptions.ConnectionError | redis.exceptions.TimeoutError)
     if isinstance(error, redis.exceptions.AuthenticationError) or not unreachable:
-        return f"Redis at {where} rejected the connection: {error}"
+        return "\n  ".join(filter(None, [f"Redis at {where} rejected the connection: {error}", remedy(error)]))
     how = "Start one with `willcall up`, or set redis_url."
     if "redis_url" in config.settings.model_fields_set:
         how = "Restart it with its data; orders continue automatically. Do not start an empty Redis in its place."
-    return f"cannot connect to Redis at {where}: {error}\n  {remedy(error) or how}"
+    return f"cannot connect to Redis at {where}: {describe(error)}\n  {remedy(error) or how}"

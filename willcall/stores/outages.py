@@ -60,11 +60,33 @@ def not_serving_code(error: BaseException) -> str | None:
     return code if code in NOT_SERVING else None
 
 
+#: What to do about errors that contain certain words.
+_REMEDIES = {
+    "max number of clients": (
+        "It has as many clients as it allows. Raise its `maxclients`, or find the clients with `CLIENT LIST`."
+    ),
+    "certificate is not valid for": "Write the host that its certificate is for, or `?ssl_check_hostname=false`.",
+    "CERTIFICATE_VERIFY_FAILED": (
+        "Name the authority that signed its certificate: `?ssl_ca_certs=FILE` in the address."
+    ),
+    "WRONG_VERSION_NUMBER": "If it does not use TLS, write `redis://`.",
+    "reset by peer|closed by server": "If it requires TLS, write `rediss://`. Otherwise see its log.",
+    "EOF occurred|CERTIFICATE_REQUIRED|certificate required": (
+        "If it requires a client certificate, name one: `?ssl_certfile=FILE&ssl_keyfile=FILE` in the address."
+    ),
+    "DB index is out of range": "It has fewer databases: choose a lower number, such as 0.",
+    "No master found": "Check the name of the master, and the Sentinels' addresses and login (`?sentinel_password=`).",
+}
+
+
 def remedy(error: BaseException) -> str | None:
     """Return what to do about a connection that a running Redis did not accept, or `None`."""
     text = str(error)
-    if "max number of clients" in text:
-        return "It has as many clients as it allows. Raise its `maxclients`, or find the clients with `CLIENT LIST`."
-    if "CERTIFICATE_VERIFY_FAILED" in text:
-        return "Name the authority that signed its certificate: `?ssl_ca_certs=FILE` in the address."
-    return None
+    return next((fix for words, fix in _REMEDIES.items() if re.search(words, text)), None)
+
+
+def describe(error: BaseException) -> str:
+    """Return what an error says. That of a Sentinel repeats the whole client: its errors are enough."""
+    text, _, clients = str(error).partition(" : <")
+    reasons = ", ".join(sorted(set(re.findall(r" - \w+:(\w+)", clients))))
+    return f"{text} ({reasons})" if reasons else text

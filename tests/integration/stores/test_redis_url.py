@@ -1,6 +1,7 @@
 """Each form of the address of Redis reaches the same server by both clients: that of the state and the broker's."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 
 import pytest
 from kombu import Producer
@@ -8,7 +9,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from tests.any_redis import FORMS, USER, AnyRedis, any_redis
 from tests.tools import redis_version, require
-from willcall.stores.connection import connect
+from willcall.stores.connection import StoreError, connect
+from willcall.stores.outages import describe, remedy
 from workers.broker import celery_app
 from workers.broker_checks import check_connection
 
@@ -40,6 +42,30 @@ def test_both_clients_use_the_database_the_user_and_the_options_of_the_address(s
         assert message.payload == "now"
         message.ack()
         queue.close()
+
+
+@pytest.mark.parametrize(
+    ("form", "wrong", "fix"),
+    [
+        ("redis", lambda url: url.replace("/1?", "/99?"), "choose a lower number"),
+        ("rediss", lambda url: url.replace("rediss://", "redis://").partition("?")[0], "write `rediss://`"),
+        ("rediss", lambda url: re.sub("&ssl_(cert|key)file=[^&]*", "", url), "If it requires a client certificate"),
+        ("rediss", lambda url: re.sub("ssl_ca_certs=[^&]*", "", url), "Name the authority"),
+        ("rediss", lambda url: url.replace("localhost", "127.1"), "Write the host that its certificate is for"),
+        ("sentinel", lambda url: url.replace("/tickets/", "/others/"), "Check the name of the master"),
+        ("sentinel", lambda url: url.replace("sentinel_password=", "sentinel_password=x"), "login"),
+    ],
+)
+def test_a_mistake_in_an_address_has_its_own_remedy(
+    servers: AnyRedis, form: str, wrong: Callable[[str], str], fix: str
+) -> None:
+    require("a Redis with TLS", servers.urls.get(form))
+    url = wrong(servers.urls[form])
+    assert url != servers.urls[form]
+    with connect(url, retries=0) as client, pytest.raises(StoreError) as caught:
+        client.ping()
+    assert fix in (remedy(caught.value) or "")
+    assert "<" not in describe(caught.value)
 
 
 def test_a_certificate_of_an_unknown_authority_is_rejected(servers: AnyRedis) -> None:

@@ -9,7 +9,7 @@ from willcall.cli.doctor.context import CheckContext
 from willcall.cli.doctor.findings import Finding, Level, error, hidden, ok, warning
 from willcall.cli.output.console import redact_url
 from willcall.stores.connection import StoreError, probe
-from willcall.stores.outages import NotServingError, remedy
+from willcall.stores.outages import NotServingError, describe, remedy
 from willcall.stores.server_info import ServerInfo, read_server_info
 from willcall.views.formatting import format_duration
 
@@ -139,8 +139,10 @@ def _connection_error(problem: StoreError, setting: str, where: str) -> Finding:
         case redis.exceptions.BusyLoadingError():
             return error(f"{where} is still loading its data", "Wait; everything continues automatically.")
         case redis.exceptions.AuthenticationError() | redis.exceptions.ResponseError():
-            fix = f"Check the user and password in `{setting}`."
+            fix = remedy(problem) or f"Check the user and password in `{setting}`."
             return error(f"{where} rejected the connection: {problem}", fix)
         case redis.exceptions.TimeoutError():
-            return error(f"{where} timed out", "Check what keeps it busy (`SLOWLOG GET`), and the network.")
-    return error(f"cannot connect to {where}: {problem}", remedy(problem) or f"Start it, or correct `{setting}`.")
+            tls = "Check whether it uses TLS. " if where.startswith("rediss://") else ""
+            return error(f"{where} timed out", f"{tls}Check what keeps it busy (`SLOWLOG GET`), and the network.")
+    fix = remedy(problem) or f"Start it, or correct `{setting}`."
+    return error(f"cannot connect to {where}: {describe(problem)}", fix)

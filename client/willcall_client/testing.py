@@ -39,7 +39,7 @@ __all__ = ["ServerStartError", "Simulator", "SimulatorError", "WillcallServer"]
 #: Names the server's command, if it is not `willcall` on PATH.
 VARIABLE = "WILLCALL_BIN"
 #: Seconds that a server may take to start, and to stop before it is killed.
-START_TIMEOUT, STOP_TIMEOUT = 120.0, 60.0
+START_TIMEOUT, STOP_TIMEOUT = 180.0, 60.0
 #: Seconds between two looks at a process or an order.
 INTERVAL = 0.05
 _OUTPUT_SHOWN = 4_000

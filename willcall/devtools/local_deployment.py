@@ -43,6 +43,10 @@ def webhook_token(account_key: str) -> str:
     return f"{account_key.replace('/', '-')}-webhook-token"
 
 
+class StartError(Exception):
+    """A process ended or did not respond in time. The message is the end of its log."""
+
+
 class ChildProcess(Protocol):
     """The part of `subprocess.Popen` that a deployment needs of a process."""
 
@@ -117,6 +121,7 @@ class LocalDeployment:
         self.flower_port = free_port()
         self._processes: list[ChildProcess] = []
         self._app: Celery | None = None
+        self._api: ChildProcess | None = None
 
     def __enter__(self) -> Self:
         with ExitStack() as started:
@@ -172,13 +177,13 @@ class LocalDeployment:
         return process
 
     def wait_for_workers(self, count: int) -> None:
-        """Wait until `count` workers respond. Raises TimeoutError with the end of their log."""
+        """Wait until `count` workers respond. Raises StartError with the end of their log."""
         deadline, patience = time.monotonic() + START_TIMEOUT, 0.5
         while time.monotonic() < deadline:
             if len(self.app.control.ping(timeout=patience, limit=count)) >= count:
                 return
             patience *= 1.5  # a busy machine responds later
-        raise TimeoutError((self.folder / "worker.log").read_text(encoding="utf-8")[-2_000:])
+        raise StartError((self.folder / "worker.log").read_text(encoding="utf-8")[-2_000:])
 
     @property
     def api_url(self) -> str:
@@ -187,11 +192,12 @@ class LocalDeployment:
 
     def start_api(self) -> ChildProcess:
         """Start the API; `wait_for_api` waits until it responds."""
-        return self.start("api", "--port", str(self.api_port))
+        self._api = self.start("api", "--port", str(self.api_port))
+        return self._api
 
     def wait_for_api(self) -> None:
-        """Wait until the API and all that it needs respond. Raises TimeoutError with the end of its log."""
-        self._wait_for(f"{self.api_url}/readyz", "api.log")
+        """Wait until the API and all that it needs respond. Raises StartError with the end of its log."""
+        self._wait_for(f"{self.api_url}/readyz", self._api, "api.log")
 
     @property
     def flower_url(self) -> str:
@@ -199,18 +205,18 @@ class LocalDeployment:
         return f"http://127.0.0.1:{self.flower_port}"
 
     def start_flower(self) -> ChildProcess:
-        """Start Flower with `FLOWER_LOGIN`, and wait until it responds. Raises TimeoutError."""
+        """Start Flower with `FLOWER_LOGIN`, and wait until it responds. Raises StartError."""
         process = self.start("flower", "--port", str(self.flower_port), FLOWER_BASIC_AUTH=":".join(FLOWER_LOGIN))
-        self._wait_for(f"{self.flower_url}/healthcheck", "flower.log")
+        self._wait_for(f"{self.flower_url}/healthcheck", process, "flower.log")
         return process
 
-    def _wait_for(self, url: str, log: str) -> None:
+    def _wait_for(self, url: str, process: ChildProcess | None, log: str) -> None:
         deadline = time.monotonic() + START_TIMEOUT
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and (process is None or process.poll() is None):
             with suppress(OSError), urlopen(url, timeout=5):  # noqa: S310 - our own
                 return
             time.sleep(0.05)
-        raise TimeoutError((self.folder / log).read_text(encoding="utf-8")[-2_000:])
+        raise StartError((self.folder / log).read_text(encoding="utf-8")[-2_000:])
 
     def kill(self, process: ChildProcess) -> None:
         process.kill()

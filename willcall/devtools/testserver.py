@@ -6,18 +6,24 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_urlsafe
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from willcall.devtools.callback_receiver import SECRET
 from willcall.devtools.demo_deployment import demo_deployment, start_processes
+from willcall.devtools.embedded_redis import RedisStartError
+from willcall.devtools.local_deployment import LocalDeployment, StartError
 from willcall.simulator.script import Script
 
 #: Seconds between two checks for a stop.
 CHECK_INTERVAL = 0.1
+#: How often everything is started, if that fails.
+ATTEMPTS = 2
+PREFIX = "willcall-test-server-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +40,26 @@ class RunningTestServer:
 def running_test_server(ceiling: float) -> Iterator[RunningTestServer]:
     """Run everything inside the block, in a temporary folder. Orders expire after `ceiling` seconds."""
     key = token_urlsafe(24)
-    with (
-        TemporaryDirectory(prefix="willcall-test-server-", ignore_cleanup_errors=True) as folder,
-        demo_deployment(
-            Path(folder), Script(), ceiling=ceiling, api={"keys": [key]}, metrics={"port": 0}
-        ) as deployment,
-    ):
-        start_processes(deployment)
+    settings = {"ceiling": ceiling, "api": {"keys": [key]}, "metrics": {"port": 0}}
+    with ExitStack() as started:
+        deployment = _start(started, settings)
         yield RunningTestServer(deployment.api_url, key, SECRET, deployment.providers.url)
+
+
+def _start(started: ExitStack, settings: dict[str, Any], attempts: int = ATTEMPTS) -> LocalDeployment:
+    """Start everything; again if that fails, as a free port may be taken before our process listens on it."""
+    with ExitStack() as attempt:
+        folder = attempt.enter_context(TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True))
+        try:
+            deployment = attempt.enter_context(demo_deployment(Path(folder), Script(), **settings))
+            start_processes(deployment)
+        except (StartError, RedisStartError):
+            if attempts == 1:
+                raise
+        else:
+            started.push(attempt.pop_all())
+            return deployment
+    return _start(started, settings, attempts - 1)
 
 
 class StopRequest:
@@ -69,6 +87,6 @@ class StopRequest:
 
 
 def _interrupt_at_eof() -> None:
-    while sys.stdin.buffer.read(1024):
+    while os.read(sys.stdin.fileno(), 1024):  # not its buffer, whose lock a thread must not hold at the exit
         pass
     os.kill(os.getpid(), signal.SIGINT)

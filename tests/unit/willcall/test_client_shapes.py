@@ -29,12 +29,9 @@ def test_the_client_reads_every_field(shape: type[Schema]) -> None:
     assert names(getattr(read, shape.__name__)) == names(shape) | {"raw"}
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
-def test_the_client_reads_the_examples_of_the_api(shape: type[Schema]) -> None:
-    example = EXAMPLES.get(shape.__name__)
-    if example is not None:
-        result = getattr(read, shape.__name__).from_json(example)
-        assert result.raw == example
+@pytest.mark.parametrize("name", sorted({shape.__name__ for shape in SHAPES} & EXAMPLES.keys()))
+def test_the_client_reads_the_examples_of_the_api(name: str) -> None:
+    assert getattr(read, name).from_json(EXAMPLES[name]).raw == EXAMPLES[name]
 
 
 def test_final_statuses_are_the_same() -> None:

@@ -8,6 +8,7 @@ import typer
 
 from willcall.cli.errors import CommandError
 from willcall.cli.output.console import print_json_line
+from willcall.devtools.local_deployment import StartError
 from willcall.devtools.testserver import StopRequest, running_test_server
 
 
@@ -29,5 +30,5 @@ def run_test_server(
             with running_test_server(ceiling) as server:
                 print_json_line(asdict(server))
                 stop.wait()
-        except TimeoutError as error:
+        except StartError as error:
             raise CommandError(f"the test server did not start:\n{error}") from None

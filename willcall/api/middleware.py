@@ -162,4 +162,6 @@ def _note(scope: Scope, status: int, seconds: float) -> None:
     route = getattr(scope.get("route"), "path", "none")
     write = log.debug if scope["path"] in _PROBES or scope["path"] == _STREAM else log.info
     method = scope["method"] if scope["method"] in _METHODS else "other"
-    write("request", method=method, route=route, status=status, ms=round(seconds * 1_000, 1))
+    principal = scope.get("state", {}).get("principal")
+    owner = {"client": principal.client} if principal and principal.client else {}
+    write("request", method=method, route=route, status=status, ms=round(seconds * 1_000, 1), **owner)

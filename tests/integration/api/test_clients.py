@@ -235,6 +235,8 @@ def test_a_client_uses_its_own_orders_as_a_backend_would(api: Running) -> None:
     problem(api.post(f"{path}/poll", {"now": True}, key=SHOP_KEY), 403, "forbidden")
     problem(api.post(f"{path}/redeliver", key=SHOP_KEY), 409, "closed")
     assert api.post(f"{path}/cancel", key=SHOP_KEY).json()["status"] == "cancelled"
+    api.get(path, key=SHOP_KEY, headers={"X-Request-Id": "find-me"})
+    assert [line for line in api.log.splitlines() if "find-me" in line and '"client": "shop"' in line]
     (event,) = api.get("/v1/events", key=SHOP_KEY).json()["items"]
     assert (event["type"], event["data"]["client"]) == ("order.cancelled", "shop")
 
@@ -288,5 +290,6 @@ def test_the_board_shows_and_filters_by_client(api: Running) -> None:
     listed = {client: words(operator.get(f"/orders?client={client}")) for client in ("", "shop", "rival", "no-such")}
     shown = {client: [n for n in (1, 2, 3) if f"cart-{n}" in text] for client, text in listed.items()}
     assert shown == {"": [1, 2, 3], "shop": [1], "rival": [2], "no-such": []}
-    assert operator.get("/orders?client=tiqets/default").status_code == 422
+    for wrong in ("client=tiqets/default", "client=shop&late=overdue"):
+        assert operator.get(f"/orders?{wrong}").status_code == 422
     assert Operator(api, None).login(SHOP_KEY).status_code == 403

@@ -22,6 +22,7 @@ from willcall.api.board.search import search
 from willcall.api.dependencies import ANY_REASON, ContextDep, NoParameters, OrderIdDep, OrdersQuery, valid_order_id
 from willcall.api.documents import document_response
 from willcall.api.problems import rejected
+from willcall.orders.errors import FieldError
 from willcall.orders.model import Attention, Order, Status
 from willcall.orders.submission import NAME_PATTERN, field_errors_of
 from willcall.stores.connection import StoreError
@@ -81,6 +82,8 @@ async def _filters(request: Request) -> _BoardQuery:
 def orders(request: Request, context: ContextDep, query: Annotated[_BoardQuery, Depends(_filters)]) -> Response:
     """Show orders, newest first, or those with something overdue, the worst first."""
     wanted = Listed(query.status, query.provider, query.reasons, query.account, query.client)
+    if query.late and query.client:
+        raise rejected([FieldError("client", "cannot be combined with late")])
     if query.late:
         return _late_orders(request, context, query.late, wanted)
     found = context.stores.listing.page(wanted, _PAGE, query.cursor)

@@ -223,13 +223,13 @@ def test_head_has_the_response_of_get_without_a_body(api: Running, document: Doc
 def test_a_webhook_url_with_extra_slashes_is_accepted(
     redis_server: EmbeddedRedis, tmp_path: Path, address: str
 ) -> None:
-    token = {"WILLCALL_PROVIDERS__TIQETS__DEFAULT__WEBHOOK_TOKEN": "wht-tiqets"}
+    token = {"WILLCALL_PROVIDERS__TIQETS__DEFAULT__WEBHOOK_TOKEN": "wht-tiqets-0123456789"}
     with running(tmp_path, redis_server.url, environment=token) as api:
         port = int(api.url.rpartition(":")[2])
-        for known, status in (("wht-tiqets", b"200"), ("another", b"404")):
+        for known, status in (("wht-tiqets-0123456789", b"200"), ("another", b"404")):
             with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
                 path = address.format(known)
                 sent = f"POST {path} HTTP/1.1\r\nHost: willcall\r\nContent-Length: 2\r\n\r\n{{}}"
                 connection.sendall(sent.encode())
                 assert connection.recv(1_000)[9:12] == status
-        assert "wht-tiqets" not in api.log
+        assert "wht-tiqets-0123456789" not in api.log

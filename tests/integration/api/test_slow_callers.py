@@ -15,7 +15,7 @@ from tests.integration.api.operator import board
 from willcall.api.server import MAX_CONNECTIONS
 from willcall.devtools.embedded_redis import EmbeddedRedis
 
-TIQETS, TIXSTOCK = "wht-tiqets-77ab", "wht-tixstock-5d1c"
+TIQETS, TIXSTOCK = "wht-tiqets-77ab-0123456789", "wht-tixstock-5d1c-0123456789"
 
 #: More than may be worked on at once, of whatever kind.
 MANY = 150

@@ -81,3 +81,27 @@ def test_public_addresses_are_admitted(public: str) -> None:
     network = parse_allowed(public)
     assert not isinstance(network, str)
     assert is_public(network.network_address)
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "shop", "shop.", "SHOP", "app.localhost", "shop.local", "shop.internal", "nas.home.arpa"]
+)
+def test_a_local_name_is_refused_in_advance_unless_it_or_a_network_is_allowed(host: str) -> None:
+    url = f"http://{host}:8000/hook"
+    why = AddressGuard().refusal_in_advance(url)
+    assert why == "the host is in a private network, and not in `outbound.allow`"
+    assert AddressGuard(["another.internal"]).refusal_in_advance(url) == why
+    assert AddressGuard([host]).refusal_in_advance(url) is None
+    assert AddressGuard(["10.0.0.0/8"]).refusal_in_advance(url) is None, "it may resolve to an address in there"
+    assert AddressGuard().refusal(url) is None, "what it resolves to is checked when it is used"
+
+
+@pytest.mark.parametrize("host", ["shop.example", "internal.example", "1.1.1.1", "[2a00:1450::1]", "134744072"])
+def test_other_names_and_public_addresses_are_not_refused_in_advance(host: str) -> None:
+    assert AddressGuard().refusal_in_advance(f"http://{host}/hook") is None
+
+
+@given(URLS)
+def test_what_is_refused_is_refused_in_advance(url: str) -> None:
+    guard = AddressGuard()
+    assert guard.refusal(url) is None or guard.refusal_in_advance(url) == guard.refusal(url)

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from willcall.config.accounts import account_schema, find_account, read_accounts
+from willcall.config.callback_urls import callback_url_errors
 from willcall.config.clients import unused_patterns
 from willcall.config.environment import FILE_VARIABLE, overlay
 from willcall.config.keys import key_errors
@@ -70,7 +71,7 @@ def load(environment: Mapping[str, str] | None = None, folder: Path | None = Non
         errors += table_errors(error, schema)
     errors += account_errors
     if not errors:
-        errors += key_errors(settings, accounts.values())
+        errors += [*key_errors(settings, accounts.values()), *callback_url_errors(settings)]
     if errors:
         raise ConfigError(errors, warnings)
     return Config(settings, accounts, [*warnings, *unused_patterns(settings.api.clients, accounts)], path)

@@ -11,8 +11,9 @@ Network = IPv4Network | IPv6Network
 
 #: Longest URL that is used.
 LONGEST_URL = 8_192
+NOT_ALLOWED = "not in `outbound.allow`"
 #: The end of the message about an address in our own network.
-NOT_PUBLIC = "not public, and not in `outbound.allow`"
+NOT_PUBLIC = f"not public, and {NOT_ALLOWED}"
 
 #: Networks that `is_global` accepts in some or all Python versions, but that no internet server uses.
 #: https://www.iana.org/assignments/iana-ipv4-special-registry
@@ -30,6 +31,11 @@ _NOT_PUBLIC = (
 #: (64:ff9b::/96) lie outside. https://www.iana.org/assignments/ipv6-address-space
 _PUBLIC_V6 = IPv6Network("2000::/3")
 _NAT64 = IPv6Network("64:ff9b::/96")
+
+#: Names that resolve only within a private network, as do those without a dot.
+#: https://www.iana.org/assignments/special-use-domain-names
+_LOCAL_NAMES = {"localhost", "home.arpa"}
+_LOCAL_DOMAINS = (".localhost", ".local", ".internal", ".home.arpa")
 
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _LONGEST_NAME = 253
@@ -64,6 +70,21 @@ class AddressGuard:
             f"the address is {NOT_PUBLIC}": not self._admits_host(parts.hostname or ""),
         }
         return next((why for why, applies in problems.items() if applies), None)
+
+    def refusal_in_advance(self, url: str) -> str | None:
+        """Return why requests to a URL will be refused, or `None` if that depends on what its host resolves to.
+
+        A local name can only resolve to a private address, and is refused unless it or some network is allowed.
+        """
+        why = self.refusal(url)
+        if why is None and not self._networks and self._is_local_name(urlsplit(url).hostname or ""):
+            return f"the host is in a private network, and {NOT_ALLOWED}"
+        return why
+
+    def _is_local_name(self, host: str) -> bool:
+        name = _plain_name(host)
+        is_local = name in _LOCAL_NAMES or name.endswith(_LOCAL_DOMAINS) or "." not in name
+        return is_local and name not in self._names and (_parse_address(host) or _as_resolvers_read(host)) is None
 
     def admits(self, host: str, address: str) -> bool:
         """Return whether connections to `address`, to which the name `host` resolved, are allowed."""

@@ -57,6 +57,10 @@ class OutboundClient:
         #: For hosts of the configuration behind a proxy, which resolves their names.
         self._by_name = _http_client(None)
 
+    def refusal(self, url: str) -> str | None:
+        """Return why requests to a URL will be refused, as far as that is known before its host is resolved."""
+        return self._guarded.guard.refusal_in_advance(escape(url))
+
     def get(
         self,
         url: str,

@@ -105,6 +105,7 @@ def _read(context: Context, payload: Mapping[str, Any]) -> NewOrder | RejectedOr
     try:
         submission = parse_submission(payload)
         account = _account(context, submission)
+        _check_callback_url(context, submission)
     except RejectedOrderError as error:
         return error
     order = submission.order()
@@ -147,6 +148,13 @@ def _check_client(context: Context, submission: SubmitOrder, name: str) -> None:
     if key not in usable:
         why = f"client {name} cannot use {key}; it can use: {', '.join(usable) or 'none'}"
         raise RejectedOrderError([FieldError("account", why)])
+
+
+def _check_callback_url(context: Context, submission: SubmitOrder) -> None:
+    """Raise RejectedOrderError for an address that events cannot be sent to."""
+    why = context.outbound.refusal(submission.callback_url) if submission.callback_url else None
+    if why:
+        raise RejectedOrderError([FieldError("callback_url", why)])
 
 
 def _digest(order: Order) -> str:

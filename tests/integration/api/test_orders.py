@@ -35,6 +35,9 @@ def test_every_error_of_an_order_is_named_and_nothing_is_stored(api: Running, st
     unknown = problem(api.submit(provider="nobody"), 422, "rejected")
     assert "unknown provider nobody" in unknown["detail"]
     assert problem(api.submit(callback_url="ftp://a.nl"), 422, "rejected")["errors"][0]["field"] == "callback_url"
+    for host in ("10.0.0.1", "shop", "localhost"):
+        detail = problem(api.submit(callback_url=f"http://{host}:8000/"), 422, "rejected")["detail"]
+        assert "`outbound.allow`" in detail
     assert stores.orders.get("ord-1") is None
 
 

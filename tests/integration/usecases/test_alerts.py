@@ -210,7 +210,10 @@ def test_an_undeliverable_order_is_reported_to_operators_in_a_private_network(
     h.poll("early")
     deliver(h)
     h.providers.add_orders([OrderScript(provider="tiqets", reference="7")])
+    refusing = h.context.outbound
+    h.context = replace(h.context, outbound=OutboundClient(AddressGuard(["127.0.0.0/8"])))
     h.submit(OrderScript(provider="tiqets", reference="8"), id="ord-1", callback_url=receiver.url("/hooks"))
+    h.context = replace(h.context, outbound=refusing)
     h.poll()
     [(_, args, _)] = [task for task in h.outbox.tasks if task[0] == "tasks.notify"]
     assert notify_once(h.context, DeliveryMessage(*args)) is None

@@ -190,8 +190,8 @@ def test_a_backend_that_hangs_is_given_up_after_the_time_out(
 
 def test_a_private_address_that_is_not_allowed_is_never_reached(make_system: Setup, receiver: CallbackReceiver) -> None:
     h = make_system()
-    h.context = replace(h.context, outbound=OutboundClient(AddressGuard()))
     fulfil(h, receiver.url())
+    h.context = replace(h.context, outbound=OutboundClient(AddressGuard()))
     assert deliver(h) is None
     assert receiver.received == []
     assert h.order().attention is Attention.UNDELIVERABLE

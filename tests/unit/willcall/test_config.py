@@ -529,3 +529,20 @@ def test_an_unusable_proxy_or_file_of_authorities_is_named(
     assert found.startswith(f"{table}.")
     assert error in found
     assert "s3cret" not in found
+
+
+def test_a_private_callback_url_of_the_configuration_must_be_allowed(tmp_path: Path) -> None:
+    text = """
+    [notify]
+    callback_url = "http://10.0.0.1/hook"
+    [api.clients.shop]
+    keys = ["0123456789abcdef"]
+    callback_url = "http://shop:8000/hook"
+    [outbound]
+    allow = []
+    """
+    assert errors_of(text, tmp_path) == [
+        "notify.callback_url: the address is not public, and not in `outbound.allow`",
+        "api.clients.shop.callback_url: the host is in a private network, and not in `outbound.allow`",
+    ]
+    assert read(text.replace("[]", '["10.0.0.1", "shop"]'), tmp_path)

@@ -132,6 +132,7 @@ def test_a_user_may_lack_any_command_that_describes_the_server(
         "narrow", reset=True, enabled=True, passwords=["+word"], keys=["*"], commands=["+@all", f"-{command}"]
     )
     context = make_context(redis_url=f"redis://narrow:word@127.0.0.1:{redis_server.port}/0")
+    refuse_unusable_servers(context.config)
     for check in ("redis", "broker", "queues"):
         found = findings(context, check)
         assert [finding.level for finding in found] == [

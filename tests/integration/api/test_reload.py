@@ -80,7 +80,7 @@ def test_an_api_beyond_loopback_does_not_lose_its_last_key(redis_server: Embedde
 
 
 def test_only_operators_reload_all_processes(api: Running) -> None:
-    problem(api.post("/v1/reload", key=OTHER_KEY), 401, "unauthorized")
+    problem(api.post("/v1/reload", key=OTHER_KEY), 403, "forbidden")
     problem(api.post("/v1/reload", key=None), 401, "unauthorized")
     assert "api" not in re.findall(r'"by": "(\w+)"', api.log)
 

@@ -121,7 +121,7 @@ def _list(
     if not isinstance(authorization, Authorization):
         return authorization
     request = listing.list_request(account.credentials, authorization.token, since)
-    if request is None or context.throttles.blocks(account.key, claimed):
+    if request is None or context.throttles.blocks(account.bucket, claimed):
         return RetrySoon()
     return context.exchange(account, request)
 

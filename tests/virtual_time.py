@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 #: When a world begins, epoch seconds.
 START = 1_800_000_000.0
 ACCOUNT = "tiqets/default"
+#: The account that shares its bucket, if the rate is shared.
+OTHER = "tiqets/other"
 CLOCK = "test:clock"
 #: So many things that happen in one world are a loop.
 _TOO_OFTEN = 15_000
@@ -74,7 +76,7 @@ class Sent:
 
 @dataclass
 class World:
-    """One account, its orders and their provider. Times are seconds since the simulation began."""
+    """One account, or two that share a rate, with orders and provider. Times are seconds since the simulation began."""
 
     context: Context
     redis: "Redis"
@@ -133,14 +135,16 @@ class World:
         submit(self.context, {"id": order_id, "provider": "tiqets", "reference": order_id, **fields})
 
     def hint(self, order_id: str, requester: Requester = Requester.PROVIDER) -> None:
-        expedite_poll(self.context, self.account, order_id, requester)
+        expedite_poll(self.context, self.context.accounts[self.order(order_id).account_key], order_id, requester)
 
     def cancel(self, order_id: str) -> None:
         if self.order(order_id).status in OPEN:
             cancel_order(self.context, order_id)
 
     def resume(self, *, now: bool = True) -> None:
-        resume(self.context, self.account, override=now)
+        """End all pauses. One account is enough to end the throttle of all that share a rate."""
+        for account in self.context.accounts.values():
+            resume(self.context, account, override=now and account is self.account)
 
     def order(self, order_id: str) -> Order:
         order = self.context.stores.orders.get(order_id)
@@ -165,13 +169,13 @@ class World:
         self.on_task(args, countdown)
 
     def _poll(self, account_key: str, order_id: str, seq: int) -> None:
-        account = self.account
+        account = self.context.accounts[account_key]
         self.claims += 1
         claim_id, lease = f"claim-{self.claims}", lease_seconds(account)
         claim = self.context.stores.polls.claim(
             (order_id, seq), account_key, claim_id, lease, account.rate, minimum=account.polling.minimum
         )
-        self.context.send_expedited(account_key, claim.reschedules)
+        self.context.send_expedited(claim.reschedules)
         if claim.verdict is PollVerdict.GO or claim.token_wait is not None:
             self.waiting.setdefault(order_id, self.now)
         match claim.verdict:
@@ -192,21 +196,25 @@ class World:
     def _ask(self, claim: PollClaim, claim_id: str, at: float) -> None:
         """Send the request, as a worker does that has its token."""
         order = claim.granted_order
-        if at > claim.now - START and not claim.override and self.context.stores.accounts.is_throttled(ACCOUNT):
+        if (
+            at > claim.now - START
+            and not claim.override
+            and self.context.stores.accounts.is_throttled(self.account.bucket)
+        ):
             message = postpone_attempt(self.context, claim, claim_id, START + at + TOKEN_WAIT)
-            self.send_polls(ACCOUNT, [message] if message else [], START + self.now)
+            self.send_polls(order.account_key, [message] if message else [], START + self.now)
             return
         self.sent.append(Sent(at, order.id, claim, self.waiting.pop(order.id, at)))
         outcome = self.answers(order, at)
         self.at(at + self.latency, lambda: self._settle(claim, claim_id, outcome))
 
     def _settle(self, claim: PollClaim, claim_id: str, outcome: Outcome) -> None:
-        self.answered.append((claim.granted_order.id, outcome, self.now))
-        message = settle_attempt(
-            self.context, self.account, claim, claim_id, result=StatusResult(outcome, 200), now=START + self.now
-        )
+        order, result = claim.granted_order, StatusResult(outcome, 200)
+        account = self.context.accounts[order.account_key]
+        self.answered.append((order.id, outcome, self.now))
+        message = settle_attempt(self.context, account, claim, claim_id, result=result, now=START + self.now)
         if message:
-            self.send_polls(ACCOUNT, [message], START + self.now)
+            self.send_polls(order.account_key, [message], START + self.now)
 
     def _sweep(self, every: float) -> None:
         run_sweep(self.context, "polls")
@@ -224,13 +232,19 @@ class World:
 
 @contextmanager
 def world(redis: "Redis", url: str, rate: Rate, seed: int = 1, **polling: Any) -> Iterator[World]:
-    """Return a simulation whose account has a rate. `redis` and `url` name the same empty server."""
+    """Return a simulation of an account, or of two if the rate is shared.
+
+    `redis` and `url` name the same empty server.
+    """
     redis.flushdb()
     settings = {"strategy": "interval", "interval": [300, 300], "minimum": 1, "ceiling": 86_400} | polling
     with TemporaryDirectory() as folder:
-        text = ["[providers.tiqets.default]\nbase_url = 'http://127.0.0.1:9/v2'\napi_key = 'k'\n"]
-        text += [f"rate = {{limit = {rate.limit}, period = {rate.period}, burst = {rate.burst}}}\n"]
-        text += ["[providers.tiqets.default.polling]\n", *(f"{key} = {value!r}\n" for key, value in settings.items())]
+        text = []
+        for name in ["default", "other"] if rate.shared else ["default"]:
+            shared = f", shared = '{rate.shared}'" if rate.shared else ""
+            text += [f"[providers.tiqets.{name}]\nbase_url = 'http://127.0.0.1:9/v2'\napi_key = 'k'\n"]
+            text += [f"rate = {{limit = {rate.limit}, period = {rate.period}, burst = {rate.burst}{shared}}}\n"]
+            text += [f"[providers.tiqets.{name}.polling]\n", *(f"{key} = {each!r}\n" for key, each in settings.items())]
         Path(folder, "willcall.toml").write_text("".join(text))
         config = load({}, Path(folder))
         with (

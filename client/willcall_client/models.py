@@ -219,6 +219,7 @@ class Rate(Model):
     limit: float
     period: float
     burst: int
+    shared: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

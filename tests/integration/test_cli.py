@@ -352,7 +352,11 @@ def test_resume_keeps_a_retry_after_unless_now_is_given(willcall: Willcall, redi
     until = int(accounts.now()) + 3_600
     alert = OperatorAlert("evt-1", account_subject("tiqets/default"), send=False)
     accounts.report_health(
-        "tiqets/default", AccountReport(AccountSignal.THROTTLED, "x", probe=False, until=until), (30, 600), alert
+        "tiqets/default",
+        "tiqets/default",
+        AccountReport(AccountSignal.THROTTLED, "x", probe=False, until=until),
+        (30, 600),
+        alert,
     )
     plain = willcall("resume", "tiqets")
     assert (plain.code, plain.err) == (0, "")

@@ -81,7 +81,10 @@ class MetricsCollector(Collector):
             "willcall_account_health", "1 for the current health, otherwise 0.", labels=(*_ACCOUNT, "health")
         )
         since = _by_account("willcall_account_health_since_timestamp_seconds", "When the health last changed.")
-        tokens = _by_account("willcall_account_tokens", "Requests that could be sent right now.")
+        tokens = _by_account(
+            "willcall_account_tokens",
+            "Requests that could be sent right now. With a shared rate, each account shows all.",
+        )
         throttles = CounterMetricFamily(
             "willcall_account_throttles", "429 responses since the account was last resumed.", labels=_ACCOUNT
         )

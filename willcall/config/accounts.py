@@ -41,6 +41,7 @@ class _RateTable(ConfigTable):
     limit: Positive
     period: Positive
     burst: Annotated[int, Field(ge=1)]
+    shared: Annotated[str, Field(pattern=NAME_PATTERN)] | None = None
 
 
 class _PollingTable(ConfigTable):
@@ -108,7 +109,7 @@ def read_accounts(providers: object) -> tuple[dict[str, Account], list[FieldErro
                 account = _read_account(adapter, name, dict(table), errors)
                 if account:
                     accounts[account.key] = account
-    return accounts, errors
+    return accounts, [*errors, *_shared_rate_errors(accounts.values())]
 
 
 def account_schema(adapter: Adapter) -> Mapping[str, Schema]:
@@ -133,6 +134,22 @@ def _name_errors(provider: str, names: Iterable[str]) -> Iterator[FieldError]:
             yield FieldError(
                 path, f"differs from {twin} only in case, and environment variables are read in lower case"
             )
+
+
+def _shared_rate_errors(accounts: Iterable[Account]) -> Iterator[FieldError]:
+    """Yield an error for each name of a shared rate whose accounts do not all have the same rate."""
+    sharing: dict[str, list[Account]] = {}
+    for account in accounts:
+        if account.rate.shared:
+            sharing.setdefault(account.rate.shared, []).append(account)
+    for name, group in sharing.items():
+        if len({account.rate for account in group}) > 1:
+            rates = "; ".join(
+                f"{each.key} has limit {each.rate.limit:g}, period {each.rate.period:g}, burst {each.rate.burst}"
+                for each in group
+            )
+            paths = ", ".join(f"providers.{each.provider}.{_quoted(each.name)}.rate" for each in group)
+            yield FieldError(paths, f"share {name!r} and must have the same limit, period and burst: {rates}")
 
 
 def _quoted(name: str) -> str:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, cast
 from urllib.request import urlopen
 
 from celery import Celery
@@ -24,7 +24,8 @@ from willcall.devtools.embedded_redis import EmbeddedRedis, free_port
 from willcall.simulator.account_tables import account_tables, to_toml
 from willcall.simulator.client import SimulatorClient
 from willcall.simulator.launch import SimulatorProcess
-from willcall.simulator.script import Script
+from willcall.simulator.providers import REGISTRY
+from willcall.simulator.script import ProviderName, Script
 from willcall.usecases.context import Context
 from workers.app import create_app
 
@@ -240,7 +241,8 @@ class LocalDeployment:
         for key, tables in self._accounts.items():
             provider, _, name = key.partition("/")
             token = {"webhook_token": webhook_token(key)} if key in self._pushing else {}
-            providers.setdefault(provider, {})[name] = {**known[provider][name], **token, **tables}
+            further = known[provider]["default"] | REGISTRY[cast("ProviderName", provider)].default_credentials(name)
+            providers.setdefault(provider, {})[name] = {**known[provider].get(name, further), **token, **tables}
         config: dict[str, Any] = {
             "redis_url": self.redis.url,
             "documents_url": f"file://{self.folder}/documents",

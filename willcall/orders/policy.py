@@ -6,11 +6,19 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """The token bucket of an account: `limit` requests per `period` seconds, at most `burst` at once."""
+    """The token bucket of an account: `limit` requests per `period` seconds, at most `burst` at once.
+
+    `shared`: a name that puts all accounts whose rate has it under one bucket; None for a bucket of its own.
+    """
 
     limit: float
     period: float
     burst: int
+    shared: str | None = None
+
+    def bucket(self, account_key: str) -> str:
+        """Return the name of an account's bucket. That of a shared one is no account's key, which has a slash."""
+        return f"shared:{self.shared}" if self.shared else account_key
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,6 +144,11 @@ class Account:
         """The account's key, `<provider>/<account>`."""
         return f"{self.provider}/{self.name}"
 
+    @property
+    def bucket(self) -> str:
+        """The name of the account's token bucket, which accounts with a shared rate have in common."""
+        return self.rate.bucket(self.key)
+
     def token_requests(self) -> Mapping[str, Request]:
         """Return the requests for an access token, as `OAuth` does; empty if the account needs none."""
         return self.adapter.oauth.token_requests(self.credentials) if self.adapter.oauth else {}

@@ -18,6 +18,8 @@ class Rate(Schema):
     limit: float
     period: float
     burst: int
+    shared: str | None = None
+    """The name under which several accounts share the rate and its tokens; null if the account has its own."""
 
 
 @dataclass(frozen=True, kw_only=True)

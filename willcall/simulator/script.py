@@ -256,11 +256,15 @@ class OrderScript(_ScriptModel):
 
 
 class RateScript(_ScriptModel):
-    """At most `burst` requests at once, and `limit` more per `period` seconds."""
+    """At most `burst` requests at once, and `limit` more per `period` seconds.
+
+    `shared`: a name; the accounts whose rate has it are counted together.
+    """
 
     limit: PositiveFloat
     period: PositiveFloat = 1.0
     burst: PositiveInt = 1
+    shared: str | None = None
 
 
 class AccountScript(_ScriptModel):

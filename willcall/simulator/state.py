@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from willcall.simulator.accounts import SimulatedAccount, SimulatedOrder
+from willcall.simulator.accounts import RateMeter, SimulatedAccount, SimulatedOrder
 from willcall.simulator.ledger import Ledger
 from willcall.simulator.providers.base import Scope
 from willcall.simulator.script import (
@@ -90,6 +90,10 @@ class SimulatorState:
             described.setdefault((provider, "default"), AccountScript(provider=provider))
         for account in described.values():
             self._add_account(SimulatedAccount(account, script.jitter))
+        shared: dict[str, RateMeter] = {}
+        for one in self.accounts.values():
+            if one.rate_meter and one.script.rate and one.script.rate.shared:
+                one.rate_meter = shared.setdefault(one.script.rate.shared, one.rate_meter)
         self.add_orders(script.orders)
 
     def add_orders(self, scripts: Iterable[OrderScript]) -> None:

@@ -1,6 +1,7 @@
 """The health, pause and tokens of accounts, shared by all workers."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, cast
@@ -152,14 +153,15 @@ class AccountStore:
         }
 
     def report_health(
-        self, account: str, report: AccountReport, probe: tuple[float, float], alert: OperatorAlert
+        self, account: str, bucket: str, report: AccountReport, probe: tuple[float, float], alert: OperatorAlert
     ) -> ReportResult:
         """Record what an answer shows about the account. Operators are notified if its health changes.
 
-        `probe`: the first and the longest interval between probes, in seconds.
+        A throttle holds for its bucket, which other accounts may share. `probe`: the first and the longest interval
+        between probes, in seconds.
         """
         before, after, alerted = self._report(
-            keys=_keys(account, alert),
+            keys=_keys(account, bucket, alert),
             args={
                 "signal": report.signal.value,
                 "order": report.order_id or None,
@@ -179,12 +181,13 @@ class AccountStore:
     def alert_long_throttle(self, account: str, throttled_after: float, alert: OperatorAlert) -> bool:
         """Notify operators, once, if the account has been throttled for `throttled_after` seconds."""
         args = {"throttled_for": milliseconds(throttled_after), "alert": alert_arguments(alert)}
-        return bool(self._scripts["alert_long_throttle"](keys=_keys(account, alert), args=args))
+        return bool(self._scripts["alert_long_throttle"](keys=_keys(account, account, alert), args=args))
 
     def reserve_token(self, account: str, rate: Rate, kind: BookingKind, booking_id: str) -> Reservation:
         """Take a token for a request that is no attempt, or book the next free slot."""
+        bucket = rate.bucket(account)
         now, verdict, *at = self._scripts["reserve_token"](
-            keys=[keys.account(account), keys.tokens(account), *lanes(account)],
+            keys=[keys.account(account), keys.tokens(bucket), *lanes(bucket)],
             args={"booking": booking_name(kind, booking_id), "rate": rate_arguments(rate)},
         )
         return Reservation(verdict == "go", now / 1_000, float(at[0]) / 1_000 if at else None)
@@ -195,13 +198,16 @@ class AccountStore:
         till = self._scripts["pause"](keys=[keys.account(account)], args={"till": wanted})
         return PauseResult(None if till == _FOREVER else till / 1_000, already_longer=till > wanted)
 
-    def resume(self, account: str, alert: OperatorAlert, *, now: bool = False) -> ResumeOutcome:
+    def resume(
+        self, account: str, bucket: str, alert: OperatorAlert, *, now: bool = False, sharing: Iterable[str] = ()
+    ) -> ResumeOutcome:
         """End a pause. If the account is stopped for another reason, the next attempt probes it.
 
-        A throttle remains, unless `now` ends it too.
+        A throttle remains, unless `now` ends it too: for the whole bucket, so also for the accounts `sharing` it.
         """
         args = {"end_throttle": now, "alert": alert_arguments(alert)}
-        alerted, until = self._scripts["resume"](keys=_keys(account, alert), args=args)
+        others = [keys.account(other) for other in sharing]
+        alerted, until = self._scripts["resume"](keys=[*_keys(account, bucket, alert), *others], args=args)
         return ResumeOutcome(bool(alerted), until / 1_000 if until else None)
 
     def probe_rejected(self, account: str) -> bool:
@@ -209,13 +215,13 @@ class AccountStore:
         return bool(self._scripts["probe_rejected"](keys=[keys.account(account)]))
 
     def state(self, account: str, rate: Rate) -> AccountState:
-        """Return the account's state."""
-        now = self.now()
+        """Return the account's state. Its tokens, bookings and hint are those of its bucket."""
+        now, bucket = self.now(), rate.bucket(account)
         pipe = self._redis.pipeline(transaction=False)
         pipe.hgetall(keys.account(account))
-        pipe.hmget(keys.tokens(account), "tat", "blocked", "shift")
-        pipe.zcard(keys.bookings(account))
-        pipe.zrange(keys.bookings(account), -1, -1, withscores=True)
+        pipe.hmget(keys.tokens(bucket), "tat", "blocked", "shift")
+        pipe.zcard(keys.bookings(bucket))
+        pipe.zrange(keys.bookings(bucket), -1, -1, withscores=True)
         fields, (tat, blocked, shift), booked, last = pipe.execute()
         found = AccountState(
             health=AccountHealth(fields.get("state", "ok")),
@@ -250,9 +256,9 @@ class AccountStore:
             )
         return found
 
-    def is_throttled(self, account: str) -> bool:
-        """Return whether the account is throttled by the provider (429)."""
-        blocked = self._redis.hget(keys.tokens(account), "blocked")
+    def is_throttled(self, bucket: str) -> bool:
+        """Return whether a bucket is blocked because the provider throttles one of its accounts (429)."""
+        blocked = self._redis.hget(keys.tokens(bucket), "blocked")
         return (seconds(blocked) or 0.0) > self.now()
 
     def releasable(self, account: str) -> Releasable:
@@ -286,11 +292,11 @@ class AccountStore:
         return moment + micros // 1_000 / 1_000
 
 
-def _keys(account: str, alert: OperatorAlert) -> list[str]:
+def _keys(account: str, bucket: str, alert: OperatorAlert) -> list[str]:
     """Return the keys of scripts that may change an account's health."""
     return [
         keys.account(account),
-        keys.tokens(account),
+        keys.tokens(bucket),
         keys.due(account),
         keys.held(account),
         *alert_keys(alert.subject),

@@ -1,4 +1,4 @@
-"""Slots of an account's token bucket, and what books them (see `lua/bucket.lua`)."""
+"""Slots of a token bucket, and what books them (see `lua/bucket.lua`)."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -37,6 +37,14 @@ def booking_name(kind: BookingKind, booking_id: str) -> str:
     return f"{kind.value}:{booking_id}"
 
 
-def lanes(account: str) -> tuple[str, str, str]:
-    """Return the keys of an account's ordinary, express and late lane."""
-    return keys.bookings(account), keys.express_bookings(account), keys.late_bookings(account)
+def lanes(bucket: str) -> tuple[str, str, str]:
+    """Return the keys of a bucket's ordinary, express and late lane."""
+    return keys.bookings(bucket), keys.express_bookings(bucket), keys.late_bookings(bucket)
+
+
+def booking_indexes(bucket: str) -> tuple[str, ...]:
+    """Return the keys with which a script gives a slot to another booking; see `lua/bookings.lua`.
+
+    Where accounts share a bucket, that may be one of another account. So it gets keys without their account or order.
+    """
+    return keys.stranded(bucket), keys.order(""), keys.due(""), keys.account(""), keys.FETCHES_DUE

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from willcall.orders.errors import WillcallError
 from willcall.orders.model import Attempt, Order
 from willcall.stores import keys
-from willcall.stores.bookings import lanes
+from willcall.stores.bookings import booking_indexes, lanes
 from willcall.stores.codec import (
     attempt_text,
     compact_json,
@@ -69,6 +69,7 @@ class Commit:
     `fetch_in`: seconds until documents that its tickets lack are fetched, unless that is scheduled already.
     `alert`: for operators, if the order newly needs attention.
     `owns`: the tickets it owns from now on, for accounts with references that list all orders of a user.
+    `bucket`: the account's token bucket; empty if that is its own.
     `measures`: counted for the account (see `willcall.orders.statistics`).
     `throttled`: its hint is for the whole account. `answered`: a good answer that was not reported to the account;
     earlier failures no longer count as in a row.
@@ -87,6 +88,7 @@ class Commit:
     fetch_in: float | None = None
     alert: OperatorAlert | None = None
     owns: OwnedTickets | None = None
+    bucket: str = ""
     measures: tuple[str, ...] = ()
     throttled: bool = False
     answered: bool = False
@@ -123,6 +125,7 @@ class CommitStore:
         """
         before, after = commit.before, commit.after
         account, fields = before.account_key, mutable_fields(after)
+        bucket = commit.bucket or account
         due, reschedules = self._commit(
             keys=[
                 keys.order(before.id),
@@ -136,7 +139,6 @@ class CommitStore:
                 keys.FINAL,
                 keys.LATE,
                 keys.EVENTS,
-                keys.FETCHES_DUE,
                 keys.delivery(before.id),
                 keys.DELIVERIES_DUE,
                 keys.DELIVERIES_PENDING,
@@ -144,12 +146,11 @@ class CommitStore:
                 keys.stats_hour(""),
                 *alert_keys(order_subject(before.id)),
                 keys.FETCHES_PENDING,
-                keys.tokens(account),
-                *lanes(account),
-                keys.stranded(account),
-                keys.order(""),
+                keys.tokens(bucket),
+                *lanes(bucket),
                 keys.throttled(account),
                 keys.account(account),
+                *booking_indexes(bucket),
                 *_client_keys(before, after),
             ],
             args={

@@ -132,31 +132,6 @@ def account(account_key: str) -> str:
     return f"{PREFIX}account:{account_key}"
 
 
-def tokens(account_key: str) -> str:
-    """Hash: an account's token bucket (see `lua/bucket.lua`). Expires a day after its last booked slot."""
-    return f"{PREFIX}tokens:{account_key}"
-
-
-def bookings(account_key: str) -> str:
-    """Sorted set: the ordinary lane, bookings by slot less the bucket's shift. Expires with the bucket."""
-    return f"{PREFIX}bookings:{account_key}"
-
-
-def express_bookings(account_key: str) -> str:
-    """Sorted set: the express lane. Expires with the bucket."""
-    return f"{PREFIX}express:{account_key}"
-
-
-def late_bookings(account_key: str) -> str:
-    """Sorted set: the late lane. Expires with the bucket."""
-    return f"{PREFIX}late_bookings:{account_key}"
-
-
-def stranded(account_key: str) -> str:
-    """Sorted set: orders without a slot before their deadline, by deadline. They get slots that others return."""
-    return f"{PREFIX}stranded:{account_key}"
-
-
 def throttled(account_key: str) -> str:
     """Set: orders whose hint is the account's throttle, so that an operator can end the throttle for all of them."""
     return f"{PREFIX}throttled:{account_key}"
@@ -165,6 +140,34 @@ def throttled(account_key: str) -> str:
 def list_wait(account_key: str) -> str:
     """String: the account's list of orders is not requested. Expires when it may be again."""
     return f"{PREFIX}list:{account_key}:wait"
+
+
+# Token buckets, each of one account or shared by several (see `orders.policy.Rate.bucket`)
+
+
+def tokens(bucket: str) -> str:
+    """Hash: a token bucket (see `lua/bucket.lua`). Expires a day after its last booked slot."""
+    return f"{PREFIX}tokens:{bucket}"
+
+
+def bookings(bucket: str) -> str:
+    """Sorted set: the ordinary lane, bookings by slot less the bucket's shift. Expires with the bucket."""
+    return f"{PREFIX}bookings:{bucket}"
+
+
+def express_bookings(bucket: str) -> str:
+    """Sorted set: the express lane. Expires with the bucket."""
+    return f"{PREFIX}express:{bucket}"
+
+
+def late_bookings(bucket: str) -> str:
+    """Sorted set: the late lane. Expires with the bucket."""
+    return f"{PREFIX}late_bookings:{bucket}"
+
+
+def stranded(bucket: str) -> str:
+    """Sorted set: orders without a slot before their deadline, by deadline. They get slots that others return."""
+    return f"{PREFIX}stranded:{bucket}"
 
 
 # OAuth of an account

@@ -22,10 +22,14 @@ class PollMessage:
 
 @dataclass(frozen=True, slots=True)
 class Reschedule:
-    """A message to send because a booking became due sooner: at `due`, an epoch second."""
+    """A message to send because a booking became due sooner: at `due`, an epoch second.
+
+    `account`: the key of its account, which may be another one than that whose slot it got.
+    """
 
     kind: BookingKind
     id: str
+    account: str
     seq: int
     due: float
 
@@ -33,7 +37,7 @@ class Reschedule:
 def read_reschedules(flat: Sequence[Any]) -> tuple[Reschedule, ...]:
     """Return the reschedules in the reply of a script (see `lua/bookings.lua`)."""
     found = []
-    for booking, seq, due in zip(flat[::3], flat[1::3], flat[2::3], strict=True):
+    for booking, account, seq, due in zip(flat[::4], flat[1::4], flat[2::4], flat[3::4], strict=True):
         kind, _, booking_id = booking.partition(":")
-        found.append(Reschedule(BookingKind(kind), booking_id, int(seq), due / 1_000))
+        found.append(Reschedule(BookingKind(kind), booking_id, account, int(seq), due / 1_000))
     return tuple(found)

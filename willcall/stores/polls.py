@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from willcall.orders.model import Order
 from willcall.orders.policy import Rate
 from willcall.stores import keys
-from willcall.stores.bookings import lanes
+from willcall.stores.bookings import booking_indexes, lanes
 from willcall.stores.codec import hash_fields, milliseconds, order_from
 from willcall.stores.messages import Reschedule, read_reschedules
 from willcall.stores.rates import rate_arguments
@@ -82,6 +82,7 @@ class PollStore:
         `lease`: seconds until the order may be claimed again. `minimum`: seconds between two attempts.
         """
         order_id, seq = message
+        bucket = rate.bucket(account)
         verdict, now, *rest = self._claim(
             keys=[
                 keys.order(order_id),
@@ -89,14 +90,12 @@ class PollStore:
                 keys.tickets(order_id),
                 keys.due(account),
                 keys.held(account),
-                keys.tokens(account),
+                keys.tokens(bucket),
                 keys.account(account),
                 keys.ATTENTION,
-                *lanes(account),
-                keys.stranded(account),
-                keys.order(""),
-                keys.FETCHES_DUE,
+                *lanes(bucket),
                 keys.progress(account),
+                *booking_indexes(bucket),
             ],
             args={
                 "id": order_id,
@@ -139,6 +138,8 @@ class PollStore:
                     override="override" in fields,
                     reschedules=read_reschedules(reschedules),
                 )
+            case PollVerdict.HELD:
+                return PollClaim(PollVerdict.HELD, now / 1_000, reschedules=read_reschedules(rest[0]))
             case other:
                 return PollClaim(other, now / 1_000)
 

@@ -20,4 +20,10 @@ def rate_arguments(rate: Rate) -> dict[str, float]:
     depth = (rate.burst - 1) * interval
     sent = depth - min(depth / 4, LONGEST_SLACK * 1_000)
     booked = max(0.0, sent - LONGEST_SLACK * 1_000)
-    return {"interval": interval, "express": interval / EXPRESS_SHARE, "sent": sent, "booked": booked}
+    return {
+        "interval": interval,
+        "express": interval / EXPRESS_SHARE,
+        "sent": sent,
+        "booked": booked,
+        "shared": int(bool(rate.shared)),
+    }

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from willcall.orders.policy import Rate
 from willcall.stores import keys
-from willcall.stores.bookings import lanes
+from willcall.stores.bookings import booking_indexes, lanes
 from willcall.stores.codec import milliseconds
 from willcall.stores.messages import PollMessage, Reschedule, read_reschedules
 from willcall.stores.rates import rate_arguments
@@ -75,14 +75,15 @@ class ScheduleStore:
 
     def expedite(self, order_id: str, account: str, minimum: float, rate: Rate, requester: Requester) -> ExpediteResult:
         """Bring an order's next attempt forward as far as hints, `minimum` (seconds) and `rate` allow."""
+        bucket = rate.bucket(account)
         outcome, *rest = self._expedite(
             keys=[
                 keys.order(order_id),
                 keys.due(account),
                 keys.held(account),
-                keys.tokens(account),
-                *lanes(account),
-                keys.stranded(account),
+                keys.tokens(bucket),
+                *lanes(bucket),
+                keys.stranded(bucket),
             ],
             args={
                 "id": order_id,
@@ -112,10 +113,10 @@ class ScheduleStore:
             for order_id, seq, due in zip(released[::3], released[1::3], released[2::3], strict=True)
         ]
 
-    def release_probe(self, account: str, minimum: float) -> ProbeResult:
+    def release_probe(self, account: str, bucket: str, minimum: float) -> ProbeResult:
         """Let one order continue that probes its account, if a probe is due and none is under way."""
         released = self._release_probe(
-            keys=[keys.held(account), keys.due(account), keys.order(""), keys.account(account), keys.tokens(account)],
+            keys=[keys.held(account), keys.due(account), keys.order(""), keys.account(account), keys.tokens(bucket)],
             args={"minimum": milliseconds(minimum)},
         )
         if not released:
@@ -123,7 +124,9 @@ class ScheduleStore:
         order_id, seq, moment = released[0], released[1], released[2] / 1_000
         return ProbeResult(PollMessage(order_id, seq, moment)) if order_id else ProbeResult(hint_until=moment)
 
-    def release_throttled(self, account: str, count: int, minimum: float) -> tuple[bool, tuple[Reschedule, ...]]:
+    def release_throttled(
+        self, account: str, bucket: str, count: int, minimum: float
+    ) -> tuple[bool, tuple[Reschedule, ...]]:
         """Bring forward about `count` orders that met a throttle which an operator has ended.
 
         Returns whether there may be more, and the messages to send.
@@ -131,14 +134,11 @@ class ScheduleStore:
         more, reschedules = self._release_throttled(
             keys=[
                 keys.account(account),
-                keys.tokens(account),
-                *lanes(account),
-                keys.stranded(account),
+                keys.tokens(bucket),
+                *lanes(bucket),
                 keys.throttled(account),
-                keys.due(account),
-                keys.order(""),
-                keys.FETCHES_DUE,
                 keys.held(account),
+                *booking_indexes(bucket),
             ],
             args={"count": count, "minimum": milliseconds(minimum)},
         )

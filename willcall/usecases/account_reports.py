@@ -26,7 +26,7 @@ def report_attempt(
     report = AccountReport(decision.signal, order_id, claim.probe, decision.account_blocked_until, why)
     if report.until is None or decision.signal is not AccountSignal.THROTTLED:
         return _report(context, account, report)
-    return _report_throttle(context, account, context.throttles.record(account.key, report, report.until - now))
+    return _report_throttle(context, context.throttles.record(account, report, report.until - now))
 
 
 def confirms_health(claim: PollClaim, decision: Decision) -> bool:
@@ -40,23 +40,23 @@ def report_throttle(
     """Throttle an account because of a 429 to a request that is no attempt, such as one for a list."""
     until = throttled_until(retry_after, now, account.polling.throttle_pause)
     report = AccountReport(AccountSignal.THROTTLED, "", probe=False, until=until, why=why or "429")
-    _report_throttle(context, account, context.throttles.record(account.key, report, until - now))
+    _report_throttle(context, context.throttles.record(account, report, until - now))
 
 
 def retry_throttle_report(context: Context, account: Account) -> None:
-    """Report the account's 429s again that could not be written to Redis when they were received."""
-    for throttle in context.throttles.unreported(account.key):
-        _report_throttle(context, account, throttle)
+    """Report the 429s of the account's bucket again that could not be written to Redis when they were received."""
+    for throttle in context.throttles.unreported(account.bucket):
+        _report_throttle(context, throttle)
 
 
-def _report_throttle(context: Context, account: Account, throttle: LocalThrottle) -> AccountHealth:
+def _report_throttle(context: Context, throttle: LocalThrottle) -> AccountHealth:
     with throttle.reporting():
-        return _report(context, account, throttle.report)
+        return _report(context, throttle.account, throttle.report)
 
 
 def _report(context: Context, account: Account, report: AccountReport) -> AccountHealth:
     alert = account_alert(context, account.key)
-    changed = context.stores.accounts.report_health(account.key, report, account.probe_interval, alert)
+    changed = context.stores.accounts.report_health(account.key, account.bucket, report, account.probe_interval, alert)
     if changed.before is not changed.after:
         write = log.info if changed.after is AccountHealth.OK else log.warning
         write("account", account=account.key, was=changed.before.value, health=changed.after.value, why=report.why)

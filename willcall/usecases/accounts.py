@@ -29,18 +29,22 @@ def pause(context: Context, account: Account, seconds: float | None) -> PauseRes
 def resume(context: Context, account: Account, *, override: bool = False) -> ResumeOutcome:
     """End a pause and release the account's orders. An account that is rejected or down is probed with one order.
 
-    The provider's hint remains valid; with `override` it ends too, for every order that has it.
+    The provider's hint remains valid; with `override` it ends too, for every order that has it, also of the accounts
+    that share the rate.
     """
-    alert = account_alert(context, account.key)
-    result = context.stores.accounts.resume(account.key, alert, now=override)
+    alert, sharing = account_alert(context, account.key), _sharing(context, account)
+    result = context.stores.accounts.resume(
+        account.key, account.bucket, alert, now=override, sharing=[other.key for other in sharing]
+    )
     if override:
         context.stores.oauth.allow(account.key)
-        context.stores.accounts.allow_list(account.key)
+        for each in (account, *sharing):
+            context.stores.accounts.allow_list(each.key)
     if result.alerted:
         send_alert(context, alert)
     releasable = context.stores.accounts.releasable(account.key)
     # Released before the probe is chosen, which may be one of them.
-    released = release_throttled(context, account) if override else 0
+    released = sum(release_throttled(context, each) for each in (account, *sharing)) if override else 0
     waiting, probe = None, ProbeResult()
     if releasable is not Releasable.ALL:
         probe = _probe(context, account)
@@ -84,8 +88,10 @@ def release_throttled(context: Context, account: Account, may_continue: Callable
     """Bring forward the orders of a throttle that an operator has ended, one batch at a time. Returns how many."""
     released, more = 0, True
     while more and may_continue():
-        more, moved = context.stores.schedule.release_throttled(account.key, BATCH, account.polling.minimum)
-        context.send_expedited(account.key, moved)
+        more, moved = context.stores.schedule.release_throttled(
+            account.key, account.bucket, BATCH, account.polling.minimum
+        )
+        context.send_expedited(moved)
         released += len(moved)
     return released
 
@@ -96,8 +102,13 @@ def send_probe(context: Context, account_key: str) -> int:
     return int(account is not None and _probe(context, account).message is not None)
 
 
+def _sharing(context: Context, account: Account) -> list[Account]:
+    """Return the other accounts that share the account's bucket."""
+    return [other for other in context.accounts.values() if other.bucket == account.bucket and other.key != account.key]
+
+
 def _probe(context: Context, account: Account) -> ProbeResult:
-    probe = context.stores.schedule.release_probe(account.key, account.polling.minimum)
+    probe = context.stores.schedule.release_probe(account.key, account.bucket, account.polling.minimum)
     context.send_polls(account.key, [probe.message] if probe.message else [])
     return probe
 

@@ -62,7 +62,7 @@ def ask(context: Context, account: Account, order: Order, now: float, window: Se
     request = account.adapter.status_request(query, account.credentials, authorization.token)
     if not _wait_for_token(context, account, window):
         return RetrySoon()
-    if time.monotonic() > window.send_before or context.throttles.blocks(account.key, claimed):
+    if time.monotonic() > window.send_before or context.throttles.blocks(account.bucket, claimed):
         return RetrySoon()
     response = context.exchange(account, request)
     if not isinstance(response, Response):
@@ -103,7 +103,7 @@ def _wait_for_token(context: Context, account: Account, window: SendWindow) -> b
     if wait <= 0:
         return True
     time.sleep(wait)
-    return window.override or not context.stores.accounts.is_throttled(account.key)
+    return window.override or not context.stores.accounts.is_throttled(account.bucket)
 
 
 def _after_authorization(context: Context, account: Account, authorization: Authorization, outcome: Outcome) -> Outcome:

@@ -69,7 +69,7 @@ def _fetch(
     known = tokens.auth_method(account.key)
     failure: Unauthorized | Unavailable | None = None
     for method in sorted(requests, key=lambda name: name != known):
-        if context.throttles.blocks(account.key, claimed):
+        if context.throttles.blocks(account.bucket, claimed):
             return RetrySoon()
         token = _exchange(context, account, oauth, requests[method])
         if isinstance(token, AccessToken):

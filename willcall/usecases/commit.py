@@ -8,6 +8,7 @@ from willcall.orders.model import Attention, Order, Status
 from willcall.orders.serialization import order_to_json
 from willcall.orders.statistics import commit_statistics, counter_names
 from willcall.orders.user_lists import ticket_keys
+from willcall.providers.base import Account
 from willcall.stores.commits import Commit, NewEvent, OwnedTickets
 from willcall.stores.events import new_event_id
 from willcall.stores.messages import PollMessage
@@ -28,16 +29,18 @@ def write_commit(context: Context, commit: Commit, claim_id: str = "") -> float 
     was written.
     """
     measured = commit_statistics(commit.before, commit.after, commit.attempt if claim_id else None)
+    account = context.accounts.get(commit.after.account_key)
     commit = replace(
         commit,
         measures=counter_names(measured),
-        owns=_owned_tickets(context, commit),
+        owns=_owned_tickets(account, commit),
         event=commit.event and replace(commit.event, host=delivery_host(context, commit.after)),
+        bucket=account.bucket if account else "",
     )
     committed = context.stores.commits.write(commit, claim_id)
     due = committed.due if committed else None
     if committed:
-        context.send_expedited(commit.after.account_key, committed.reschedules)
+        context.send_expedited(committed.reschedules)
         context.meters.count_commit(commit.after.account_key, measured)
     # Only the Lua step knows whether an order that stops needing attention for one reason is still undeliverable.
     # In that case a sweep sends the alert.
@@ -72,12 +75,12 @@ def late_check_at(context: Context, order: Order, now: float) -> float | None:
     return at if at <= order.finished_at + sweeps.late_for else None
 
 
-def _owned_tickets(context: Context, commit: Commit) -> OwnedTickets | None:
+def _owned_tickets(account: Account | None, commit: Commit) -> OwnedTickets | None:
     """Return which tickets an order owns from now on, or None if that is unchanged or irrelevant.
 
     It matters only at providers that list a user's tickets of several orders. A failed or cancelled order owns none.
     """
-    order, account = commit.after, context.accounts.get(commit.after.account_key)
+    order = commit.after
     ended = order.status in _REFUNDED and commit.before.status is not order.status
     if account is None or account.adapter.user_lists is None or not (commit.tickets or ended):
         return None

@@ -51,16 +51,18 @@ class Context:
         if messages:
             self.sender.send_polls(account, messages, self.stores.accounts.now())
 
-    def send_expedited(self, account: str, moved: Sequence[Reschedule]) -> None:
-        """Send messages of one account for what has become due sooner."""
+    def send_expedited(self, moved: Sequence[Reschedule]) -> None:
+        """Send messages for what has become due sooner."""
         if not moved:
             return
         now = self.stores.accounts.now()
-        polls = [
-            PollMessage(each.id, each.seq, each.due, has_slot=True) for each in moved if each.kind is BookingKind.ORDER
-        ]
-        if polls:
-            self.sender.send_polls(account, polls, now)
+        polls: dict[str, list[PollMessage]] = {}
+        for each in moved:
+            if each.kind is BookingKind.ORDER:
+                message = PollMessage(each.id, each.seq, each.due, has_slot=True)
+                polls.setdefault(each.account, []).append(message)
+        for account, messages in polls.items():
+            self.sender.send_polls(account, messages, now)
         for each in moved:
             if each.kind is BookingKind.DOCUMENTS:
                 self.sender.send_task(FETCH_DOCUMENTS, [each.id], max(0.0, each.due - now))

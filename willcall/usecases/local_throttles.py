@@ -15,13 +15,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
 
+from willcall.providers.base import Account
 from willcall.stores.accounts import AccountReport
 
 
 @dataclass(slots=True)
 class LocalThrottle:
-    """A 429 and its report. `until` and `reported_at`, when it was written to Redis, are monotonic seconds."""
+    """An account's 429 and its report.
 
+    `until` and `reported_at`, when it was written to Redis, are monotonic seconds.
+    """
+
+    account: Account
     report: AccountReport
     until: float
     reported_at: float = math.inf
@@ -40,27 +45,27 @@ class LocalThrottle:
 
 
 class LocalThrottles:
-    """All 429s by account. Thread-safe."""
+    """All 429s by token bucket: accounts that share one obey each other's. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._throttles: dict[str, tuple[LocalThrottle, ...]] = {}
 
-    def record(self, account: str, report: AccountReport, seconds: float) -> LocalThrottle:
-        """Record a 429: nothing is sent to the account for `seconds`."""
-        throttle = LocalThrottle(report, time.monotonic() + seconds)
+    def record(self, account: Account, report: AccountReport, seconds: float) -> LocalThrottle:
+        """Record a 429: nothing that takes tokens from the account's bucket is sent for `seconds`."""
+        throttle = LocalThrottle(account, report, time.monotonic() + seconds)
         with self._lock:
-            self._throttles[account] = (*self._active(account), throttle)
+            self._throttles[account.bucket] = (*self._active(account.bucket), throttle)
         return throttle
 
-    def blocks(self, account: str, claimed: float) -> bool:
+    def blocks(self, bucket: str, claimed: float) -> bool:
         """Return whether a request may not be sent whose token was claimed at `claimed` (monotonic seconds)."""
-        return any(claimed <= throttle.reported_at for throttle in self._active(account))
+        return any(claimed <= throttle.reported_at for throttle in self._active(bucket))
 
-    def unreported(self, account: str) -> list[LocalThrottle]:
+    def unreported(self, bucket: str) -> list[LocalThrottle]:
         """Return the 429s that could not be reported to Redis."""
-        return [throttle for throttle in self._active(account) if throttle.failed]
+        return [throttle for throttle in self._active(bucket) if throttle.failed]
 
-    def _active(self, account: str) -> list[LocalThrottle]:
+    def _active(self, bucket: str) -> list[LocalThrottle]:
         now = time.monotonic()
-        return [throttle for throttle in self._throttles.get(account, ()) if now < throttle.until]
+        return [throttle for throttle in self._throttles.get(bucket, ()) if now < throttle.until]

@@ -57,7 +57,7 @@ def poll_once(context: Context, order_id: str, seq: int, account_key: str) -> Po
         (order_id, seq), account_key, claim_id, lease, account.rate, minimum=account.polling.minimum
     )
     send_at = time.monotonic() + max(0.0, claim.send_at - claim.now)
-    context.send_expedited(account_key, claim.reschedules)
+    context.send_expedited(claim.reschedules)
     if claim.token_wait is not None:
         context.meters.observe_token_wait(account_key, claim.token_wait)
     match claim.verdict:

@@ -35,7 +35,7 @@ def take_token(
         reservation = context.stores.accounts.reserve_token(account.key, account.rate, booker, booker_id)
         if reservation.granted:
             time.sleep(reservation.wait)
-            return NoToken(None) if context.throttles.blocks(account.key, claimed) else Token(claimed)
+            return NoToken(None) if context.throttles.blocks(account.bucket, claimed) else Token(claimed)
         if reservation.at is None:
             return NoToken(None)
         if time.monotonic() + reservation.wait > until:

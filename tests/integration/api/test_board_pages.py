@@ -88,7 +88,7 @@ def test_a_separate_button_with_confirmation_ends_a_retry_after(
     until = stores.accounts.now() + 3_600
     report = AccountReport(AccountSignal.THROTTLED, "x", probe=False, until=until, why="429")
     alert = OperatorAlert("evt-1", account_subject("tiqets/default"), send=False)
-    stores.accounts.report_health("tiqets/default", report, (30, 600), alert)
+    stores.accounts.report_health("tiqets/default", "tiqets/default", report, (30, 600), alert)
     for path in ("/", "/orders/ord-1"):
         page = operator.get(path)
         assert "If you poll sooner, it may ask for a longer wait or block us." in words(page)
@@ -134,7 +134,7 @@ def test_a_paused_account_that_is_rejected_shows_both_everywhere(
     api.submit("ord-1", not_before=LATER)
     refused = AccountReport(AccountSignal.UNAUTHORIZED, "ord-0", probe=False, why="401")
     alert = OperatorAlert("evt-1", account_subject("tiqets/default"), send=False)
-    stores.accounts.report_health("tiqets/default", refused, (30, 600), alert)
+    stores.accounts.report_health("tiqets/default", "tiqets/default", refused, (30, 600), alert)
     stores.accounts.pause("tiqets/default", None)
     shown = words(operator.get("/"))
     assert "tiqets/default is paused and is rejecting our API key" in shown
@@ -205,7 +205,7 @@ def test_orders_of_a_rejected_account_are_reported_once_with_the_account(
         change(stores, f"held-{number}", attention=Attention.UNAUTHORIZED)
     report = AccountReport(AccountSignal.UNAUTHORIZED, "held-1", probe=False, why="401")
     alert = OperatorAlert("evt_1", account_subject("tiqets/default"), send=False)
-    stores.accounts.report_health("tiqets/default", report, (30, 600), alert)
+    stores.accounts.report_health("tiqets/default", "tiqets/default", report, (30, 600), alert)
     now = stores.accounts.now()
     redis.zadd(keys.held("tiqets/default"), {"held-1": 1})
     for probe_at, told in (

@@ -93,7 +93,7 @@ def throttle(stores: Stores, until: float) -> None:
     """Have the provider answer 429 with a Retry-After."""
     report = AccountReport(AccountSignal.THROTTLED, "x", probe=False, until=until, why="429")
     alert = OperatorAlert("evt-1", account_subject("tiqets/default"), send=False)
-    stores.accounts.report_health("tiqets/default", report, (30, 600), alert)
+    stores.accounts.report_health("tiqets/default", "tiqets/default", report, (30, 600), alert)
 
 
 @pytest.fixture

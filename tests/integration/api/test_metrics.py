@@ -96,7 +96,7 @@ def test_the_health_of_an_account_is_1_for_its_value_and_0_for_the_others(api: R
 
 def test_a_paused_account_that_is_rejected_shows_both_and_since_when(api: Running, harness: StoreHarness) -> None:
     refused = AccountReport(AccountSignal.UNAUTHORIZED, "ord-0", probe=False)
-    harness.stores.accounts.report_health(ACCOUNT, refused, (30, 600), harness.account_alert())
+    harness.stores.accounts.report_health(ACCOUNT, ACCOUNT, refused, (30, 600), harness.account_alert())
     harness.redis.hset(keys.account(ACCOUNT), "since", 1_000)
     harness.park()
     shown = Shown(api)
@@ -111,7 +111,7 @@ def test_tokens_and_429s_are_those_of_the_shared_bucket(api: Running, harness: S
     assert Shown(api)("account_tokens", **DEFAULT) == 10
     assert Shown(api)("account_booked", **DEFAULT) == Shown(api)("account_booked_ahead_seconds", **DEFAULT) == 0
     throttled = AccountReport(AccountSignal.THROTTLED, "ord-1", probe=False, until=harness.now() + 3_600)
-    harness.stores.accounts.report_health(ACCOUNT, throttled, (30, 600), harness.account_alert())
+    harness.stores.accounts.report_health(ACCOUNT, ACCOUNT, throttled, (30, 600), harness.account_alert())
     shown = Shown(api)
     assert shown("account_throttles_total", **DEFAULT) == 1
     assert shown.types["willcall_account_throttles"] == "counter"

@@ -41,7 +41,7 @@ def file_order(context: CheckContext, order_id: str, late: float = 0, provider: 
 def report(context: CheckContext, signal: AccountSignal, times: int = 1, until: float | None = None) -> None:
     for number in range(times):
         said = AccountReport(signal, "ord-1", False, until)
-        context.stores.accounts.report_health(ACCOUNT, said, (30, 600), alert_of(f"{signal}-{number}"))
+        context.stores.accounts.report_health(ACCOUNT, ACCOUNT, said, (30, 600), alert_of(f"{signal}-{number}"))
 
 
 def alert_of(change: str) -> OperatorAlert:
@@ -111,7 +111,7 @@ def test_accounts_without_tickets_are_reported_with_why_and_since_when(make_cont
     ((level, what),) = messages(context, "accounts")
     assert (level, what[:24]) == ("warning", "tiqets/default is paused")
     assert what.endswith("; 1 open order")
-    context.stores.accounts.resume(ACCOUNT, alert_of("resumed"))
+    context.stores.accounts.resume(ACCOUNT, ACCOUNT, alert_of("resumed"))
     report(context, AccountSignal.UNAVAILABLE, OUTAGES)
     ((level, what),) = messages(context, "accounts")
     assert (level, what[:25]) == ("error", "tiqets/default is failing")
@@ -317,7 +317,7 @@ def test_undelivered_alerts_are_a_warning_with_the_last_response(
     subject, deliveries = account_subject(ACCOUNT), context.stores.ops_deliveries
     alert = OperatorAlert("evt-1", subject, send=True)
     context.stores.accounts.report_health(
-        ACCOUNT, AccountReport(AccountSignal.UNAUTHORIZED, "ord-1", False, None), (30, 600), alert
+        ACCOUNT, ACCOUNT, AccountReport(AccountSignal.UNAUTHORIZED, "ord-1", False, None), (30, 600), alert
     )
     assert ok_message(context, "callbacks") == "0 callbacks pending; 1 alert pending, not tried yet"
     notice = DeliveryMessage(subject, "evt-1", 1, "")

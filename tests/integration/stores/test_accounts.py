@@ -44,7 +44,7 @@ def report(
     why: str = "200",
 ) -> AccountHealth:
     found = AccountReport(signal, order_id, probe, until, why)
-    return harness.stores.accounts.report_health(ACCOUNT, found, PROBE, harness.account_alert()).after
+    return harness.stores.accounts.report_health(ACCOUNT, ACCOUNT, found, PROBE, harness.account_alert()).after
 
 
 def state(harness: StoreHarness) -> AccountState:
@@ -267,7 +267,7 @@ def test_a_pause_ends_on_time_or_by_resume(harness: StoreHarness) -> None:
     harness.stores.accounts.pause(ACCOUNT, harness.now() + 3_600)
     assert health(harness) is AccountHealth.PAUSED
     assert harness.stores.accounts.releasable(ACCOUNT) is Releasable.NONE
-    harness.stores.accounts.resume(ACCOUNT, harness.account_alert())
+    harness.stores.accounts.resume(ACCOUNT, ACCOUNT, harness.account_alert())
     assert health(harness) is AccountHealth.OK
     harness.stores.accounts.pause(ACCOUNT, harness.now() - 1)
     assert health(harness) is AccountHealth.OK
@@ -283,7 +283,7 @@ def test_another_pause_can_lengthen_but_never_shorten_a_pause(harness: StoreHarn
     assert pause(ACCOUNT, None) == PauseResult(None, already_longer=False)
     assert pause(ACCOUNT, now + 60) == PauseResult(None, already_longer=True)
     assert (state(harness).since, state(harness).until) == (1.0, None)
-    harness.stores.accounts.resume(ACCOUNT, harness.account_alert())
+    harness.stores.accounts.resume(ACCOUNT, ACCOUNT, harness.account_alert())
     assert pause(ACCOUNT, now + 60) == PauseResult(now + 60, already_longer=False)
     assert state(harness).since == pytest.approx(now, abs=50)
 
@@ -300,7 +300,7 @@ def test_a_pause_does_not_hide_that_the_account_is_rejected_or_down(
     paused = state(harness)
     assert (paused.health, paused.why) == (AccountHealth.PAUSED, None)
     assert paused.underlying == paused.without_pause == before
-    harness.stores.accounts.resume(ACCOUNT, harness.account_alert())
+    harness.stores.accounts.resume(ACCOUNT, ACCOUNT, harness.account_alert())
     assert (state(harness).health, state(harness).since, state(harness).underlying) == (
         before.health,
         before.since,
@@ -316,7 +316,9 @@ def test_a_paused_healthy_account_has_no_underlying_problem(harness: StoreHarnes
 def test_resume_keeps_a_throttle_and_returns_its_end(harness: StoreHarness) -> None:
     until = harness.now() + 3_600
     report(harness, AccountSignal.THROTTLED, until=until)
-    assert harness.stores.accounts.resume(ACCOUNT, harness.account_alert()) == ResumeOutcome(alerted=False, until=until)
+    assert harness.stores.accounts.resume(ACCOUNT, ACCOUNT, harness.account_alert()) == ResumeOutcome(
+        alerted=False, until=until
+    )
     assert (state(harness).health, state(harness).until) == (AccountHealth.THROTTLED, until)
     harness.submit()
     assert harness.claim().until >= until
@@ -324,7 +326,7 @@ def test_resume_keeps_a_throttle_and_returns_its_end(harness: StoreHarness) -> N
 
 def test_resume_now_ends_a_throttle(harness: StoreHarness) -> None:
     report(harness, AccountSignal.THROTTLED, until=harness.now() + 3_600)
-    resumption = harness.stores.accounts.resume(ACCOUNT, harness.account_alert(), now=True)
+    resumption = harness.stores.accounts.resume(ACCOUNT, ACCOUNT, harness.account_alert(), now=True)
     assert resumption == ResumeOutcome(alerted=False, until=None)
     assert health(harness) is AccountHealth.OK
     harness.submit()
@@ -345,8 +347,8 @@ def test_resume_of_a_healthy_account_leaves_no_state(harness: StoreHarness) -> N
     report(harness, AccountSignal.THROTTLED, until=harness.now() + 60)
     report(harness, AccountSignal.UNAVAILABLE)
     harness.stores.accounts.pause(ACCOUNT, None)
-    harness.stores.accounts.resume(ACCOUNT, harness.account_alert(), now=True)
-    while harness.stores.schedule.release_throttled(ACCOUNT, 10, 0)[0]:
+    harness.stores.accounts.resume(ACCOUNT, ACCOUNT, harness.account_alert(), now=True)
+    while harness.stores.schedule.release_throttled(ACCOUNT, ACCOUNT, 10, 0)[0]:
         pass
     assert harness.redis.hgetall(keys.account(ACCOUNT)) == {}
 
@@ -358,7 +360,7 @@ def test_resuming_a_parked_account_only_probes_it_now(harness: StoreHarness, pau
     before = state(harness)
     if paused:
         harness.stores.accounts.pause(ACCOUNT, None)
-    harness.stores.accounts.resume(ACCOUNT, harness.account_alert())
+    harness.stores.accounts.resume(ACCOUNT, ACCOUNT, harness.account_alert())
     after = state(harness)
     assert (after.health, after.since, after.why) == (AccountHealth.UNAUTHORIZED, before.since, "401")
     assert (after.probe_at or 0) <= harness.now()

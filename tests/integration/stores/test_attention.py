@@ -98,7 +98,7 @@ class Days:
         """Reject the key: all orders that are claimed meanwhile are held."""
         refused = AccountReport(AccountSignal.UNAUTHORIZED, "ord-0", probe=False)
         account = f"tiqets/{self.random.choice(ACCOUNTS)}"
-        self.harness.stores.accounts.report_health(account, refused, (600, 600), self.harness.account_alert())
+        self.harness.stores.accounts.report_health(account, account, refused, (600, 600), self.harness.account_alert())
 
     def resume(self) -> None:
         for name in ACCOUNTS:

@@ -29,7 +29,7 @@ def report(
     send: bool = True,
 ) -> ReportResult:
     found = AccountReport(signal, "ord-1", probe, until, why)
-    return harness.stores.accounts.report_health(ACCOUNT, found, PROBE, harness.account_alert(send=send))
+    return harness.stores.accounts.report_health(ACCOUNT, ACCOUNT, found, PROBE, harness.account_alert(send=send))
 
 
 def reported(harness: StoreHarness) -> list[str]:
@@ -146,12 +146,12 @@ def test_a_throttle_of_an_hour_is_reported_before_it_ends(harness: StoreHarness)
 
 def test_resuming_reports_the_end_of_a_reported_throttle(harness: StoreHarness) -> None:
     resume = harness.stores.accounts.resume
-    assert not resume(ACCOUNT, harness.account_alert(), now=True).alerted
+    assert not resume(ACCOUNT, ACCOUNT, harness.account_alert(), now=True).alerted
     report(harness, AccountSignal.THROTTLED, "429", until=harness.now() + 60)
     throttled(harness, since=-301, until=59)
     watch(harness)
-    assert resume(ACCOUNT, harness.account_alert(), now=True).alerted
-    assert not resume(ACCOUNT, harness.account_alert(), now=True).alerted
+    assert resume(ACCOUNT, ACCOUNT, harness.account_alert(), now=True).alerted
+    assert not resume(ACCOUNT, ACCOUNT, harness.account_alert(), now=True).alerted
     assert reported(harness) == ["account.throttled", "account.ok"]
     assert latest(harness).data["why"] == "resumed"
 
@@ -165,10 +165,10 @@ def test_resuming_reports_no_recovery_before_a_good_response(
     for _ in range(times):
         report(harness, signal, why)
     [unwell] = reported(harness)
-    assert not harness.stores.accounts.resume(ACCOUNT, harness.account_alert(), now=True).alerted
+    assert not harness.stores.accounts.resume(ACCOUNT, ACCOUNT, harness.account_alert(), now=True).alerted
     assert not report(harness, signal, why, probe=True).alerted
     assert reported(harness) == [unwell]
-    harness.stores.accounts.resume(ACCOUNT, harness.account_alert())
+    harness.stores.accounts.resume(ACCOUNT, ACCOUNT, harness.account_alert())
     assert report(harness, AccountSignal.ANSWERED, "200", probe=True).alerted
     assert reported(harness) == [unwell, "account.ok"]
 

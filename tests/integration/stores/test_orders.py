@@ -126,7 +126,7 @@ def test_orders_of_a_paused_account_are_held_and_released_together(harness: Stor
     assert {harness.claim(order_id=f"ord-{n}").verdict for n in range(5)} == {PollVerdict.HELD}
     assert harness.stores.listing.backlog(ACCOUNT, harness.now()).held == 5
     assert harness.order("ord-0").next_poll_at is None
-    harness.stores.accounts.resume(ACCOUNT, harness.account_alert())
+    harness.stores.accounts.resume(ACCOUNT, ACCOUNT, harness.account_alert())
     released = harness.stores.schedule.release_held(ACCOUNT, 10, 0)
     assert {(message.order_id, message.seq) for message in released} == {(f"ord-{n}", 2) for n in range(5)}
     assert {harness.claim(2, f"ord-{n}").verdict for n in range(5)} <= {PollVerdict.GO, PollVerdict.WAIT}

@@ -26,7 +26,7 @@ def report(
     until: float | None = None,
 ) -> None:
     found = AccountReport(signal, order_id, probe, until, "403")
-    harness.stores.accounts.report_health(ACCOUNT, found, PROBE, harness.account_alert())
+    harness.stores.accounts.report_health(ACCOUNT, ACCOUNT, found, PROBE, harness.account_alert())
 
 
 def park(harness: StoreHarness) -> None:
@@ -51,7 +51,7 @@ def let_probe_be_due(harness: StoreHarness) -> None:
 def choose(harness: StoreHarness, minimum: float = 0.0) -> PollMessage | None:
     """Return the probe that is sent when one is due."""
     let_probe_be_due(harness)
-    return harness.stores.schedule.release_probe(ACCOUNT, minimum).message
+    return harness.stores.schedule.release_probe(ACCOUNT, ACCOUNT, minimum).message
 
 
 def probe(harness: StoreHarness) -> str | None:
@@ -119,7 +119,7 @@ def test_a_rejected_order_is_probed_again_if_it_is_the_last_one(harness: StoreHa
         assert probe(harness) == "only"
         refuse(harness, "only")
         assert 0 < announced(harness) <= PROBE[1]
-        assert harness.stores.schedule.release_probe(ACCOUNT, 0).message is None
+        assert harness.stores.schedule.release_probe(ACCOUNT, ACCOUNT, 0).message is None
 
 
 def test_an_order_that_waits_for_its_next_poll_can_be_the_probe(harness: StoreHarness) -> None:

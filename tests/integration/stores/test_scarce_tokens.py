@@ -183,7 +183,7 @@ def test_a_resume_that_dies_half_way_is_finished_by_the_sweep(make: Make) -> Non
     made = make(Rate(10, 1, 1))
     made.answers = throttled_once(3_600)
     submit(made, 5)
-    made.at(100, lambda: made.context.stores.accounts.resume(ACCOUNT, alert(made), now=True))
+    made.at(100, lambda: made.context.stores.accounts.resume(ACCOUNT, ACCOUNT, alert(made), now=True))
     made.run(200)
     assert {sent.order_id for sent in made.sent} == {f"ord-{n}" for n in range(5)}
 

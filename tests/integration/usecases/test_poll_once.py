@@ -208,11 +208,11 @@ def test_transient_errors_are_retried_and_never_final(
     h = make_system()
     h.submit(tiqets(answers=[fault]))
     h.poll()
-    h.redis.delete(keys.tokens("tiqets/default"))
+    h.redis.delete(keys.tokens("tiqets/default"), keys.account("tiqets/default"))
     order = h.poll()
     assert h.outcomes() == [outcome, outcome]
     assert (order.status, order.attention) == (Status.PENDING, attention)
-    h.redis.delete(keys.tokens("tiqets/default"))
+    h.redis.delete(keys.tokens("tiqets/default"), keys.account("tiqets/default"))
     order = h.poll()
     assert (order.status, order.attention) == (Status.FULFILLED, None)
 

@@ -29,6 +29,7 @@ def state(h: System) -> AccountState:
 def forget_throttle(h: System) -> None:
     """Pretend that the throttle has ended and the tokens are refilled."""
     h.redis.delete(keys.tokens(ACCOUNT))
+    h.redis.hset(keys.account(ACCOUNT), "throttled_until", 0)
 
 
 def test_a_403_of_a_gateway_throttles_the_account_for_its_retry_after(make_system: Setup) -> None:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -221,11 +222,11 @@ def test_a_hint_for_a_list_applies_to_the_next_list(
 
 
 def test_a_throttle_ends_on_time_and_binds_its_account_alone() -> None:
-    throttles = LocalThrottles()
+    throttles, account = LocalThrottles(), Mock(bucket="tiqets/default")
     report: Any = object()
-    throttles.record("tiqets/default", report, 0.0)
+    throttles.record(account, report, 0.0)
     assert not throttles.blocks("tiqets/default", time.monotonic())
-    throttle = throttles.record("tiqets/default", report, 60.0)
+    throttle = throttles.record(account, report, 60.0)
     before = time.monotonic()
     assert throttles.blocks("tiqets/default", before)
     assert not throttles.blocks("tiqets/other", before)

@@ -53,6 +53,36 @@ def test_an_account_needs_only_its_credentials(tmp_path: Path) -> None:
     assert account.http.total_timeout == 20
 
 
+SHARED = """
+[providers.tixstock.one]
+bearer_token = "k"
+rate = {{shared = "address"{one}}}
+
+[providers.tixstock.two]
+bearer_token = "k"
+rate = {{shared = "address"}}
+
+[providers.voordemensen.default]
+client_name = "c"
+rate = {{shared = {third}, limit = 290, period = 60, burst = 10}}
+"""
+
+
+def test_accounts_with_the_same_word_share_a_bucket(tmp_path: Path) -> None:
+    accounts = read(SHARED.format(one="", third='"address"'), tmp_path).accounts
+    assert {account.bucket for account in accounts.values()} == {"shared:address"}
+    separate = read('[providers.tixstock.one]\nbearer_token = "k"', tmp_path).accounts["tixstock/one"]
+    assert separate.bucket == "tixstock/one"
+
+
+def test_a_shared_rate_is_the_same_for_all_its_accounts(tmp_path: Path) -> None:
+    (error,) = errors_of(SHARED.format(one=", limit = 100", third='"other"'), tmp_path)
+    assert error.startswith("providers.tixstock.one.rate, providers.tixstock.two.rate: ")
+    assert "tixstock/one has limit 100, period 60, burst 10; tixstock/two has limit 290" in error
+    (error,) = errors_of(SHARED.format(one="", third='"a b"'), tmp_path)
+    assert error.startswith("providers.voordemensen.default.rate.shared: only letters")
+
+
 def test_values_of_the_file_override_the_defaults(tmp_path: Path) -> None:
     config = read(GOOD, tmp_path)
     account = config.account("tiqets", "default")

@@ -32,7 +32,8 @@ class AccountOverview:
     """One account.
 
     `overdue` orders are due by more than `sweeps.grace`. `recent` and `day` count responses and durations. `hourly`:
-    orders fulfilled in each of the last hours, with the beginning of the hour in epoch seconds.
+    orders fulfilled in each of the last hours, with the beginning of the hour in epoch seconds. `sharing`: responses of
+    all accounts that share the rate, itself included.
     """
 
     view: AccountView
@@ -40,6 +41,7 @@ class AccountOverview:
     recent: Counter[str]
     day: Counter[str]
     hourly: Sequence[tuple[float, int]]
+    sharing: Counter[str] = field(default_factory=Counter)
 
     @property
     def key(self) -> str:
@@ -56,15 +58,11 @@ class AccountOverview:
         return sum(count for _, count in self.hourly)
 
     @property
-    def polls(self) -> int:
-        """Requests of the last 15 minutes that the provider received."""
-        return sum(count for measure, count in self.recent.items() if measure.startswith(f"{OUTCOME}:"))
-
-    @property
     def rate_used(self) -> float:
-        """The share of the account's rate that `polls` is."""
+        """The share of the rate that the requests of the last 15 minutes are."""
         rate = self.view.account.rate
-        return self.polls / (rate.limit / rate.period * RECENT_MINUTES * 60)
+        polls = sum(count for measure, count in self.sharing.items() if measure.startswith(f"{OUTCOME}:"))
+        return polls / (rate.limit / rate.period * RECENT_MINUTES * 60)
 
     @property
     def throttles(self) -> int:
@@ -154,6 +152,9 @@ def _summaries(context: Context, now: float) -> list[AccountOverview]:
     """Summarize all accounts, unhealthy ones first."""
     stores, grace = context.stores, context.settings.sweeps.grace
     recent, hours = stores.stats.last_minutes(RECENT_MINUTES), stores.stats.last_hours(HOURS)
+    by_bucket: dict[str, Counter[str]] = {}
+    for key, account in context.accounts.items():
+        by_bucket.setdefault(account.bucket, Counter()).update(recent.get(key, {}))
     summaries = [
         AccountOverview(
             view_account(stores, account, now),
@@ -161,6 +162,7 @@ def _summaries(context: Context, now: float) -> list[AccountOverview]:
             recent.get(key, Counter()),
             sum((counts.get(key, Counter()) for _, counts in hours), Counter()),
             [(start, counts.get(key, Counter())["ended:fulfilled"]) for start, counts in hours],
+            by_bucket[account.bucket],
         )
         for key, account in sorted(context.accounts.items())
     ]

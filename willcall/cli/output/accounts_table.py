@@ -30,8 +30,9 @@ class AccountRow:
 
 
 def describe_rate(rate: Rate) -> str:
-    """Return `10 per 1 s, burst 10`."""
-    return f"{rate.limit:g} per {rate.period:g} s, burst {rate.burst}"
+    """Return `10 per 1 s, burst 10`, and the name of a shared rate."""
+    shared = f", shared: {rate.shared}" if rate.shared else ""
+    return f"{rate.limit:g} per {rate.period:g} s, burst {rate.burst}{shared}"
 
 
 def row_to_json(row: AccountRow) -> dict[str, Any]:
@@ -84,6 +85,8 @@ def _cells(view: AccountView, now: float, delayed: Text, *, beat: bool) -> list[
     state, rate = view.state, view.account.rate
     tokens = Text(f"{state.tokens} of {state.burst} now\n")
     tokens.append(f"{rate.limit:g} per {rate.period:g} s", "dim")
+    if rate.shared:
+        tokens.append(f"\nshared: {rate.shared}", "dim")
     health = Text(describe_health(state, now, held=view.held, beat=beat), HEALTH_STYLES[state.without_pause.health])
     if state.throttles:
         health.append(f"\n429s: {state.throttles:,}", "dim")

@@ -1,33 +1,51 @@
 -- What happens to a booked slot that is not used: another booking gets it and becomes due sooner.
 -- A booking is named `order:<id>`, or `documents:<id>` for the files of an order.
 --
--- indexes = {order = key of an order without its id, due = due index, fetches = fetches due,
---            stranded = orders that have no slot before their deadline, by deadline}
--- reschedules: a list that these functions append booking, seq, due (ms) to. A message must be sent for each. It
--- carries the order's next seq, so that the message that waits for the old slot becomes stale.
+-- Accounts that share a bucket give each other their slots. So an order's own account says which due index it is in.
+--
+-- indexes = {stranded = orders that have no slot before their deadline, by deadline; keys without what follows:
+--            order (an id), due and account (the key of an account); fetches = fetches due}
+-- reschedules: a list that these functions append booking, account, seq, due (ms) to. A message must be sent for each.
+-- It carries the order's next seq, so that the message that waits for the old slot becomes stale.
 
 -- include: bucket
+
+-- The same where accounts share a bucket: as many bookings at the end of a lane may be of an account that is stopped.
+local LOOK_SHARED = 200
+
+-- Return the key of the account of a booking, or nil if it is of no order.
+local function booking_account(indexes, id)
+  local order = redis.call('HMGET', indexes.order .. id, 'provider', 'account')
+  return order[1] and order[1] .. '/' .. order[2]
+end
+
+-- Return whether an account is stopped or paused, so that its orders cannot use a slot.
+local function booking_is_stopped(indexes, account, now)
+  local found = redis.call('HMGET', indexes.account .. account, 'state', 'paused_until')
+  return (found[1] or 'ok') ~= 'ok' or tonumber(found[2] or 0) > now
+end
 
 -- Make a booking due at a moment. Returns false if it is no longer wanted. `lane`: it has a slot there at that moment;
 -- nil: it keeps the slot it has.
 local function booking_reschedule(bucket, now, indexes, booking, at, lane, reschedules)
   local kind, id = string.match(booking, '^(%l+):(.*)$')
-  local seq, slot = 0, at
+  local seq, slot, account = 0, at, ''
   at = math.ceil(at)
   if kind == 'order' then
     local key = indexes.order .. id
     local order = redis.call('HMGET', key, 'seq', 'slot', 'due')
     if not order[1] or not order[2] then return false end
+    account = booking_account(indexes, id)
     seq, at = tonumber(order[1]) + 1, math.min(at, tonumber(order[3] or at))
     redis.call('HSET', key, 'due', at, 'seq', seq)
     redis.call('HDEL', key, 'resent', 'resend_at')
     if lane then redis.call('HSET', key, 'slot', slot - bucket.shift, 'shift', 0, 'line', lane) end
-    redis.call('ZADD', indexes.due, at, id)
+    redis.call('ZADD', indexes.due .. account, at, id)
   else
     if not redis.call('ZSCORE', indexes.fetches, id) then return false end
     redis.call('ZADD', indexes.fetches, at, id)
   end
-  for _, part in ipairs({booking, seq, math.max(now, at - bucket.early)}) do reschedules[#reschedules + 1] = part end
+  for _, part in ipairs({booking, account, seq, math.max(now, at - bucket.early)}) do reschedules[#reschedules + 1] = part end
   return true
 end
 
@@ -50,7 +68,7 @@ local function booking_give_slot(bucket, now, indexes, lane, slot, reschedules)
       return
     end
   end
-  for _ = 1, LOOK do
+  for _ = 1, bucket.shared and LOOK_SHARED or LOOK do
     local from = 'ordinary'
     local last, at = bucket_end_of(bucket, from, 'ZREVRANGE')
     if not last and lane == 'late' then
@@ -59,7 +77,11 @@ local function booking_give_slot(bucket, now, indexes, lane, slot, reschedules)
     end
     if not last or at <= slot + LEAD then return end
     bucket_leave(bucket, from, last)
-    if booking_reschedule(bucket, now, indexes, last, slot, lane, reschedules) then
+    -- Of an account that is stopped, it would only give the slot away again. It has no slot when it becomes due.
+    local account = bucket.shared and booking_account(indexes, string.match(last, ':(.*)$'))
+    if account and booking_is_stopped(indexes, account, now) then
+      redis.call('HDEL', indexes.order .. string.match(last, ':(.*)$'), 'slot', 'shift', 'line')
+    elseif booking_reschedule(bucket, now, indexes, last, slot, lane, reschedules) then
       bucket_book(bucket, lane, last, slot, now)
       return
     end

@@ -1,4 +1,5 @@
--- The token bucket of an account: GCRA over the requests that were sent, with reservation of slots.
+-- The token bucket of one account or of several that share it: GCRA over the requests that were sent, with reservation
+-- of slots.
 --
 -- GCRA (generic cell rate algorithm) needs one number: `tat`, the theoretical arrival time, at which the bucket is full
 -- again. Each request adds an interval to it. A request may be sent while `tat` is no further ahead than the burst
@@ -10,7 +11,7 @@
 --   blocked   nothing is sent before this moment (429)
 --   shift     how far all slots that are booked now were moved by 429s in total
 --   late      the last slot of the late lane, minus shift
---   early, sent, interval    of the rate, as of the last booking, for scripts that are not given the rate
+--   early, sent, interval, shared    of the rate, as of the last booking, for scripts that are not given the rate
 --
 -- Three sorted sets, the lanes, hold the requests that wait: booking -> slot minus shift. A 429 moves all slots by
 -- adding to `shift`, and ending it by hand moves them back: one write, however many requests wait.
@@ -20,7 +21,8 @@
 --             queue behind the last of them; express requests may overtake
 --
 -- rate = {interval = ms per token, express = ms per token of the express share, sent = how far `tat` may be ahead of a
---         request that is sent, booked = the same for a request without a slot}
+--         request that is sent, booked = the same for a request without a slot, shared = 1 if several accounts share
+--         the bucket}
 --
 -- Example: 10 requests a second, burst 5. interval is 100, sent 300, booked 50. Twenty orders arrive at 0. Nothing was
 -- sent before, so tat is 0.
@@ -57,12 +59,14 @@ end
 
 -- lanes: keys of the three lanes. booking: the request's name. Both may be left out if there is no request.
 local function bucket_load(key, lanes, booking)
-  local values = redis.call('HMGET', key, 'tat', 'express', 'blocked', 'shift', 'late', 'early', 'sent', 'interval')
+  local values = redis.call('HMGET', key, 'tat', 'express', 'blocked', 'shift', 'late', 'early', 'sent', 'interval',
+    'shared')
   local shift = tonumber(values[4]) or 0
   return {
     key = key, lanes = lanes, booking = booking, tat = tonumber(values[1]) or 0, express = tonumber(values[2]) or 0,
     blocked = tonumber(values[3]) or 0, shift = shift, late = values[5] and tonumber(values[5]) + shift or 0,
     early = tonumber(values[6]) or 0, sent = tonumber(values[7]) or 0, interval = tonumber(values[8]) or 0,
+    shared = values[9] == '1',
   }
 end
 
@@ -230,7 +234,7 @@ local function bucket_take(bucket, rate, now, request, limit)
   end
   result.lane, result.early = lane, lane == 'late' and EARLY or rate.early
   bucket_book(bucket, lane, bucket.booking, at, now)
-  redis.call('HSET', bucket.key, 'early', rate.early, 'sent', rate.sent, 'interval', rate.interval)
+  redis.call('HSET', bucket.key, 'early', rate.early, 'sent', rate.sent, 'interval', rate.interval, 'shared', rate.shared)
   bucket_save(bucket, now, at)
   return result
 end

@@ -10,13 +10,13 @@
 --     because its message may arrive late. Never later than that.
 --
 -- KEYS     order, spec, tickets, due index, held index, token bucket, account, attention indexes, ordinary lane,
---          express lane, late lane, stranded index, order prefix, fetches due, progress of the provider's queue
+--          express lane, late lane, progress of the provider's queue, indexes of bookings (see bookings.lua)
 -- ARGS     id, seq (of the message), claim (id of this claim), lease (ms), rate (see bucket.lua), minimum (ms between
 --          two attempts), last_attempt (ms that the last one may be late)
 -- Returns  {verdict, now, ...}, where `reschedules` is as in bookings.lua:
 --   'gone', 'stale' or 'closed'   this message has nothing to do, ever
 --   'busy'                        another worker is polling the order (repeating one's own claim grants it again)
---   'held'                        the account is stopped or paused; the order is in the held index now
+--   'held', reschedules           the account is stopped or paused; the order is in the held index now
 --   'wait', until (ms), booked, reschedules     come back then; booked 1 if a token was booked for that moment just now
 --   'expire', order, spec, tickets, reschedules  the deadline has come, and no further attempt is allowed
 --   'go', order, spec, tickets, account, at (ms), reschedules   send the request at that moment, not before. The token
@@ -26,9 +26,10 @@
 -- include: bookings
 -- include: attention
 
-local ORDER, SPEC, TICKETS, DUE, HELD, BUCKET, ACCOUNT, ATTENTION, ORDINARY, EXPRESS, LATE, STRANDED, ORDERS, FETCHES,
-  PROGRESS = unpack(KEYS)
+local ORDER, SPEC, TICKETS, DUE, HELD, BUCKET, ACCOUNT, ATTENTION, ORDINARY, EXPRESS, LATE, PROGRESS,
+  STRANDED, ORDERS, DUES, ACCOUNTS, FETCHES = unpack(KEYS)
 local args = cjson.decode(ARGV[1])
+local indexes = {stranded = STRANDED, order = ORDERS, due = DUES, account = ACCOUNTS, fetches = FETCHES}
 
 local now = server_time()
 local order = redis.call('HGETALL', ORDER)
@@ -64,7 +65,7 @@ if not ask or (not amendable and now > last_moment) then return answer('expire',
 -- How far the workers have come, for `resend_polls`. Orders with a slot overtake others, so they don't count.
 if not slot then redis.call('HSET', PROGRESS, 'reached', due, 'reached_at', now) end
 local account = redis.call('HMGET', ACCOUNT, 'state', 'probe_at', 'paused_until', 'failures', 'refused',
-  'throttled_since', 'unreadable', 'probe')
+  'throttled_since', 'unreadable', 'probe', 'throttled_until')
 local state = account[1] or 'ok'
 local probe = false
 if tonumber(account[3] or 0) > now then
@@ -76,24 +77,29 @@ elseif state ~= 'ok' then
 end
 local booking = 'order:' .. args.id
 local bucket = bucket_load(BUCKET, {ordinary = ORDINARY, express = EXPRESS, late = LATE}, booking)
+local reschedules = {}
+-- A throttle of the account applies to the bucket that it shares since then.
+bucket_block(bucket, now, tonumber(account[9] or 0))
 if state ~= 'ok' and not probe then
   if not amendable and deadline <= now then return answer('expire', {}) end
   redis.call('ZREM', DUE, args.id)
   redis.call('ZADD', HELD, amendable and '+inf' or deadline, args.id)
   redis.call('HDEL', ORDER, 'due', 'slot', 'shift', 'line', 'plan')
-  if slot then bucket_leave(bucket, fields.line or 'ordinary', booking) end
+  if slot and bucket.shared then
+    booking_cancel(bucket, now, indexes, reschedules)
+  elseif slot then
+    bucket_leave(bucket, fields.line or 'ordinary', booking)
+  end
   if state == 'unauthorized' then set_attention(ORDER, ATTENTION, args.id, state, now) end
-  return {'held', now}
+  return {'held', now, reschedules}
 end
 
 local request = {
   slot = slot and slot - tonumber(fields.shift or 0), lane = slot and (fields.line or 'ordinary'),
   express = fields.express == '1', override = fields.override == '1', plan = tonumber(fields.plan),
 }
-local reschedules = {}
 local result = bucket_take(bucket, rate, now, request, amendable and math.huge or deadline)
 if result.left or request.express then
-  local indexes = {order = ORDERS, due = DUE, fetches = FETCHES, stranded = STRANDED}
   if result.freed and result.left ~= 'express' then
     booking_give_slot(bucket, now, indexes, result.left, result.freed, reschedules)
   end
@@ -118,7 +124,7 @@ if not result.at then
   redis.call('HDEL', ORDER, 'slot', 'shift', 'line', 'express', 'plan', 'override')
   redis.call('HSET', ORDER, 'due', deadline, 'ask', 0, 'stranded', 1)
   redis.call('ZADD', DUE, deadline, args.id)
-  redis.call('ZADD', STRANDED, deadline, args.id)
+  redis.call('ZADD', indexes.stranded, deadline, args.id)
   return {'wait', now, deadline, 0, reschedules}
 end
 if probe then

@@ -9,10 +9,10 @@
 -- A step that is no attempt (a push, a cancellation) leaves an attempt under way its claim while its answer may count.
 --
 -- KEYS     order, tickets, attempts, due index, held index, old status index, new status index, attention indexes,
---          final index, late checks, events, fetches due, delivery, deliveries due, deliveries pending, counters of a
---          minute and of an hour (prefixes: the number follows from the clock), the four keys of an alert (see
---          alert.lua), fetches pending, token bucket, ordinary lane, express lane, late lane, stranded index, order
---          prefix, throttled orders, account; for a client's order also the client's old and new status index and events
+--          final index, late checks, events, delivery, deliveries due, deliveries pending, counters of a minute and of an
+--          hour (prefixes: the number follows from the clock), the four keys of an alert (see alert.lua), fetches
+--          pending, token bucket, ordinary lane, express lane, late lane, throttled orders, account, indexes of bookings
+--          (see bookings.lua); for a client's order also the client's old and new status index and events
 -- ARGS     id, seq (expected), claim (id of the claim; nil: no attempt)
 --          place: 'due' (at `due`, ms), 'held', 'none', or 'keep' (as it was)
 --          earliest: next attempt (ms) if one was requested while this one was under way
@@ -35,11 +35,12 @@
 -- include: alert
 -- include: ticket_owners
 
-local ORDER, TICKETS, ATTEMPTS, DUE, HELD, OLD_STATUS, NEW_STATUS, ATTENTION, FINAL, LATE_CHECKS, EVENTS, FETCHES_DUE,
-  DELIVERY, DELIVERIES_DUE, DELIVERIES_PENDING, MINUTES, HOURS, ALERT_1, ALERT_2, ALERT_3, ALERT_4, FETCHES_PENDING,
-  BUCKET, ORDINARY, EXPRESS, LATE, STRANDED, ORDERS, THROTTLED, ACCOUNT, CLIENT_OLD_STATUS, CLIENT_NEW_STATUS,
-  CLIENT_EVENTS = unpack(KEYS)
+local ORDER, TICKETS, ATTEMPTS, DUE, HELD, OLD_STATUS, NEW_STATUS, ATTENTION, FINAL, LATE_CHECKS, EVENTS, DELIVERY,
+  DELIVERIES_DUE, DELIVERIES_PENDING, MINUTES, HOURS, ALERT_1, ALERT_2, ALERT_3, ALERT_4, FETCHES_PENDING, BUCKET,
+  ORDINARY, EXPRESS, LATE, THROTTLED, ACCOUNT, STRANDED, ORDERS, DUES, ACCOUNTS, FETCHES, CLIENT_OLD_STATUS,
+  CLIENT_NEW_STATUS, CLIENT_EVENTS = unpack(KEYS)
 local args = cjson.decode(ARGV[1])
+local indexes = {stranded = STRANDED, order = ORDERS, due = DUES, account = ACCOUNTS, fetches = FETCHES}
 
 local before = redis.call('HMGET', ORDER, 'seq', 'claim', 'again', 'number', 'deadline', 'settled', 'due', 'slot',
   'stranded', 'throttled', 'hinted', 'status', 'client_number')
@@ -127,9 +128,8 @@ redis.call('HDEL', ORDER, unpack(removed))
 redis.call('HSET', ORDER, unpack(set))
 local reschedules = {}
 if not keep and (slot or stranded or closed) then
-  local indexes = {order = ORDERS, due = DUE, fetches = FETCHES_DUE, stranded = STRANDED}
   local lanes = {ordinary = ORDINARY, express = EXPRESS, late = LATE}
-  if stranded then redis.call('ZREM', STRANDED, args.id) end
+  if stranded then redis.call('ZREM', indexes.stranded, args.id) end
   if slot then booking_cancel(bucket_load(BUCKET, lanes, 'order:' .. args.id), now, indexes, reschedules) end
   if closed then booking_cancel(bucket_load(BUCKET, lanes, 'documents:' .. args.id), now, indexes, reschedules) end
 end
@@ -151,7 +151,7 @@ end
 if args.tickets then redis.call('SET', TICKETS, args.tickets) end
 if args.ownership then own_tickets(args.ownership, args.id) end
 if args.fetch_in then
-  redis.call('ZADD', FETCHES_DUE, 'NX', now + args.fetch_in, args.id)
+  redis.call('ZADD', indexes.fetches, 'NX', now + args.fetch_in, args.id)
   redis.call('ZADD', FETCHES_PENDING, 'NX', now + args.fetch_in, args.id)
 end
 if args.attempt then

@@ -11,9 +11,10 @@ local ACCOUNT, BUCKET, ORDINARY, EXPRESS, LATE = unpack(KEYS)
 local args = cjson.decode(ARGV[1])
 
 local now = server_time()
-local account = redis.call('HMGET', ACCOUNT, 'state', 'paused_until')
+local account = redis.call('HMGET', ACCOUNT, 'state', 'paused_until', 'throttled_until')
 if (account[1] or 'ok') ~= 'ok' or tonumber(account[2] or 0) > now then return {now, 'held'} end
 local bucket = bucket_load(BUCKET, {ordinary = ORDINARY, express = EXPRESS, late = LATE}, args.booking)
+bucket_block(bucket, now, tonumber(account[3] or 0))
 local request = {}
 for _, lane in ipairs({'ordinary', 'late'}) do
   local slot = redis.call('ZSCORE', bucket.lanes[lane], args.booking)

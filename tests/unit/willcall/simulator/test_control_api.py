@@ -58,7 +58,7 @@ def test_the_ledger_can_be_filtered(start: Start) -> None:
 
 def test_an_account_changes_only_in_the_fields_given(start: Start) -> None:
     sim = start({"provider": "tiqets"})
-    rate = {"limit": 1.0, "period": 60.0, "burst": 1}
+    rate = {"limit": 1.0, "period": 60.0, "burst": 1, "shared": None}
     assert sim.client.update_account("tiqets", rate=rate)["rate"] == rate
     assert sim.client.update_account("tiqets", minimum=3)["rate"] == rate
     for _ in range(2):

@@ -3,6 +3,8 @@
 import pytest
 
 from tests.unit.willcall.simulator.conftest import NOON, Start
+from willcall.simulator.script import AccountScript, RateScript, Script
+from willcall.simulator.state import SimulatorState
 
 
 def test_nothing_is_too_early_for_an_order_without_hint_or_minimum(start: Start) -> None:
@@ -123,6 +125,15 @@ def test_a_401_may_be_followed_by_a_request_with_a_fresh_token_at_once(start: St
     verdict = sim.client.verdict()
     assert verdict["ok"]
     assert verdict["providers"]["funtrips"]["unauthorized"] == 1
+
+
+@pytest.mark.parametrize(("shared", "over"), [("address", 2), (None, 0)])
+def test_requests_over_a_shared_rate_are_counted_together(shared: str | None, over: int) -> None:
+    rate = RateScript(limit=1, burst=2, shared=shared)
+    accounts = tuple(AccountScript(provider="tiqets", name=name, rate=rate) for name in ("default", "other"))
+    state = SimulatorState(Script(accounts=accounts), clock=lambda: 1_000.0)
+    meters = [state.accounts["tiqets", name].rate_meter for name in ("default", "other") for _ in range(2)]
+    assert sum(meter.take(1_000.0) > 0 for meter in meters if meter) == over
 
 
 def test_requests_over_the_rate_are_counted(start: Start) -> None:

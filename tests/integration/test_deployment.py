@@ -1,10 +1,12 @@
 """What docs/ops/ gives operators to run: every command, variable, port and name in it is a real one."""
 
 import importlib.util
+import json
 import re
 import shlex
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -19,10 +21,13 @@ from tests.waiting import wait_until
 from willcall.cli.main import load_command
 from willcall.config import load
 from willcall.devtools.embedded_redis import executable, free_port
+from willcall.simulator.account_tables import account_tables
+from willcall.simulator.script import load as load_script
 
 ROOT = Path(__file__).parents[2]
 KUBERNETES = ROOT / "docs" / "ops" / "kubernetes"
 UNITS = ROOT / "docs" / "ops" / "systemd"
+TRY = ROOT / "docs" / "ops" / "try"
 #: Kinds that a cluster learns from elsewhere, so no schema of Kubernetes' own knows them.
 FOREIGN = {"Kustomization", "ScaledObject"}
 
@@ -65,11 +70,17 @@ def commands() -> Iterator[list[str]]:
     for line in (ROOT / "Procfile").read_text().splitlines():
         yield shlex.split(line.partition(": willcall ")[2])
     for service in compose().values():
-        if service.get("image") == "willcall":
-            yield service["command"]
+        if service.get("image", "").startswith("willcall") and "entrypoint" not in service:
+            yield [word.replace("/try/", f"{TRY}/") for word in service["command"]]
         test = service.get("healthcheck", {}).get("test", [])
         if test[1:2] == ["willcall"]:
             yield test[2:]
+    (check,) = re.findall(r"^    CMD (\[.+\])$", dockerfile(), re.MULTILINE)
+    yield json.loads(check)[1:]
+
+
+def dockerfile() -> str:
+    return (ROOT / "Dockerfile").read_text()
 
 
 def test_kubernetes_accepts_the_manifests() -> None:
@@ -84,9 +95,9 @@ def test_kubernetes_accepts_the_manifests() -> None:
 
 def test_every_command_exists_with_its_options() -> None:
     shown = list(commands())
-    assert {line[0] for line in shown} == {"worker", "beat", "api", "flower", "doctor"}
+    assert {line[0] for line in shown} == {"worker", "beat", "api", "flower", "doctor", "simulator", "import"}
     for line in shown:
-        load_command(line[0]).make_context(line[0], line[1:])
+        load_command(line[0]).make_context(line[0], line[1:]).close()
 
 
 def test_every_variable_and_key_exists_in_the_configuration(tmp_path: Path) -> None:
@@ -188,3 +199,88 @@ def test_a_manual_command_runs_like_the_units() -> None:
     for unit in UNITS.glob("*.service"):
         kinds = ("User=", "WorkingDirectory=", "Environment=WILLCALL_CONFIG", "EnvironmentFile=")
         assert given >= {own for own in unit.read_text().splitlines() if own.startswith(kinds)}, unit.name
+
+
+def test_the_image_gets_its_dependencies_before_the_code() -> None:
+    """So a change of the code installs none of them again."""
+    before, _, after = dockerfile().partition(" AS wheel\n")
+    assert re.findall(r"^COPY (.+)$", before, re.MULTILINE) == [
+        "pyproject.toml constraints.txt ./",
+        ".ci/requirements .ci/",
+    ]
+    packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    copied = re.findall(r"^COPY (\w+) \1$", after, re.MULTILINE)
+    assert copied == packages["packages"]
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    assert ignored[1] == "*"  # nor does a secret that lies here, such as .env or willcall.toml, get into a layer
+    assert {f"!{name}" for name in copied} <= set(ignored)
+
+
+def test_the_requirements_of_the_image_are_those_that_are_declared() -> None:
+    def required(*extras: str) -> list[str]:
+        command = [ROOT / ".ci" / "requirements", *extras]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()  # noqa: S603 - ours
+
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert required() == declared["project"]["dependencies"]
+    assert required("build-system") == declared["build-system"]["requires"]
+    everything = required("test")
+    assert {line for line in everything if line.startswith("willcall")} == set()
+    assert set(required("s3", "codings", "dev")) < set(everything)
+
+
+def test_the_images_user_is_the_one_of_the_manifests() -> None:
+    user, folder = (re.findall(rf"^{word} (.+)$", dockerfile(), re.MULTILINE)[-1] for word in ("USER", "WORKDIR"))
+    for name, pod in pods().items():
+        (container,) = pod["spec"]["containers"]
+        if container["image"] == "willcall":
+            assert str(pod["spec"]["securityContext"]["runAsUser"]) == user, name
+            assert container["securityContext"]["readOnlyRootFilesystem"]
+            assert folder in {mount["mountPath"] for mount in container["volumeMounts"]}
+    assert f"data:{folder}" in compose()["worker"]["volumes"]
+
+
+def test_compose_takes_a_missing_configuration_for_an_error_and_publishes_on_loopback_only() -> None:
+    for name in ("worker", "beat", "api", "flower"):
+        service = compose()[name]
+        (config,) = (each for each in service["volumes"] if isinstance(each, dict))
+        assert config["bind"] == {"create_host_path": False}
+        assert config["source"] == "${CONFIG_FILE:-./willcall.toml}"
+        assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
+    ports = [port for service in compose().values() for port in service.get("ports", [])]
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def try_settings() -> dict[str, str]:
+    lines = [line for line in (ROOT / "try.env").read_text().splitlines() if line and not line.startswith("#")]
+    return dict(line.split("=", 1) for line in lines)
+
+
+def test_the_profile_try_needs_nothing_but_its_own_files() -> None:
+    started = [service for service in compose().values() if service.get("profiles", ["try"]) == ["try"]]
+    needed = re.findall(r"\$\{(\w+):\?", json.dumps(started))
+    assert set(needed) == {"WILLCALL_API_KEY", "WILLCALL_OPERATOR_KEY", "FLOWER_BASIC_AUTH"}
+    settings = try_settings()
+    assert set(needed) < settings.keys()
+    keys = {
+        "WILLCALL_API__KEYS": json.dumps([settings["WILLCALL_API_KEY"]]),
+        "WILLCALL_API__OPERATOR_KEYS": json.dumps([settings["WILLCALL_OPERATOR_KEY"]]),
+    }
+    config = load({"WILLCALL_CONFIG": str(ROOT / settings["CONFIG_FILE"]), **keys})
+    assert config.settings.outbound.allow == ("127.0.0.0/8",)
+    # Public keys and this permission are for the profile alone: nothing else names them.
+    assert settings["COMPOSE_PROJECT_NAME"] != "willcall"
+    assert not [value for value in settings.values() if value.startswith("try-") and value in json.dumps(compose())]
+
+
+def test_the_orders_of_the_profile_try_are_those_that_its_simulator_knows() -> None:
+    config = tomllib.loads((ROOT / try_settings()["CONFIG_FILE"]).read_text())
+    accounts = account_tables("http://127.0.0.1:8400")
+    assert config["providers"] == {name: {"default": tables["default"]} for name, tables in accounts.items()}
+    secret, port = compose()["shop"]["command"]
+    assert secret == config["notify"]["secret"]
+    submitted = [json.loads(line) for line in (TRY / "orders.jsonl").read_text().splitlines()]
+    assert {each["callback_url"] for each in submitted} == {f"http://127.0.0.1:{port}/willcall"}
+    assert [(each["provider"], each["reference"], each["quantity"]) for each in submitted] == [
+        (order.provider, order.reference, order.quantity) for order in load_script(TRY / "simulator.toml").orders
+    ]

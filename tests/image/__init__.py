@@ -1,0 +1,1 @@
+"""The images and the compose file, as `.ci/image` built them. Nothing here runs without it."""

@@ -116,7 +116,11 @@ def order(order_id: str) -> Call[Order]:
 
 
 def orders(
-    *, status: str | None, provider: str | None, attention: str | bool | None, cursor: str | None = None
+    *,
+    status: str | None = None,
+    provider: str | None = None,
+    attention: str | bool | None = None,
+    cursor: str | None = None,
 ) -> Call[OrderPage]:
     wanted = {"status": status, "provider": provider, "attention": attention, "cursor": cursor}
     texts = {name: "true" if value is True else value for name, value in wanted.items() if value}

@@ -43,7 +43,7 @@ class Client:
         Args:
             base_url: where Willcall's API is, such as `https://willcall.example`.
             key: one of its keys.
-            timeout: seconds that one attempt may take; a file may take longer, but not stall as long.
+            timeout: seconds of silence that end an attempt. JSON must also be complete within them, a file need not.
             patience: seconds after which a call is not repeated any more.
             options: further arguments of `httpx.Client`, such as `proxy`, `verify` (an `ssl.SSLContext`) or `cert`.
         """

@@ -1,16 +1,15 @@
-"""Receive Willcall's callbacks with the standard library, and verify them with `standardwebhooks`.
+"""Receive Willcall's callbacks with the standard library, and verify them with Willcall's client.
 
 python receiver.py whsec_... 9000
 """
 
-import json
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from standardwebhooks import Webhook, WebhookVerificationError
+from willcall_client import WebhookVerificationError
+from willcall_client.webhooks import verify
 
 secret, port = sys.argv[1:]
-webhook = Webhook(secret)
 seen = set()  # a backend stores this in its database, in one transaction with what the event changes
 
 
@@ -18,16 +17,14 @@ class Receiver(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         try:
-            webhook.verify(body, {name.lower(): value for name, value in self.headers.items()})
+            event = verify(body, self.headers.items(), secret)
         except WebhookVerificationError:
             self.send_response(401)
             self.end_headers()
             return
-        event = json.loads(body)
-        if event["id"] not in seen:  # the same event may arrive again
-            seen.add(event["id"])
-            order = event["data"]
-            print(event["type"], order["id"], [ticket["kind"] for ticket in order["tickets"]], flush=True)
+        if event.id not in seen:  # the same event may arrive again
+            seen.add(event.id)
+            print(event.type, event.data.id, [ticket.kind for ticket in event.data.tickets], flush=True)
         self.send_response(204)  # any 2xx: accepted; Willcall retries after anything else
         self.end_headers()
 

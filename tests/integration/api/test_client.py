@@ -1,5 +1,6 @@
 """Both Python clients against a running API."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from willcall_client import (
     NotFoundError,
     RejectedError,
     ResumeResult,
+    calls,
 )
 
 LATER = datetime(2099, 1, 1, tzinfo=UTC)
@@ -146,3 +148,21 @@ def test_a_document_is_downloaded_completely(
     with pytest.raises(NotFoundError):
         client.save_document("ord-1", "doc_0", tmp_path / "other.pdf")
     assert [path.name for path in tmp_path.iterdir()] == ["tickets.pdf"]
+
+
+def test_the_client_has_every_call_that_is_for_backends(api: Running) -> None:
+    """What it lacks is for operators, providers and monitoring."""
+    others = ("/webhooks/", "/v1/dead-letters", "/v1/reload", "/healthz", "/metrics")
+    described = {
+        (method.upper(), re.sub(r"\{\w+\}", "x", path))
+        for path, methods in api.get("/openapi.json").json()["paths"].items()
+        for method in methods
+        if not path.startswith(others)
+    }
+    known = [
+        *(calls.submit("x", "x", {}), *calls.submit_batches([{}]), calls.order("x"), calls.orders()),
+        *(calls.attempts("x"), calls.poll("x", now=True), calls.cancel("x"), calls.redeliver("x")),
+        *(calls.document("x", "x"), calls.events(None, 1), calls.accounts(), calls.readiness()),
+        *(calls.pause("x", "x", None), calls.resume("x", "x", now=True)),
+    ]
+    assert {(call.method, call.path) for call in known} == described

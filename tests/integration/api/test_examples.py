@@ -17,6 +17,7 @@ from standardwebhooks import Webhook
 from tests.integration.api.conftest import KEY, ROOT, Running
 from tests.scripted_server import Serve, saying, whole
 from tests.waiting import wait_until
+from willcall.api.examples import EXAMPLES
 from willcall.devtools.embedded_redis import EmbeddedRedis, free_port
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def test_a_celery_backend_sends_an_order_that_is_accepted(
 
 def test_a_receiver_accepts_each_signed_event_once(tmp_path: Path) -> None:
     port = free_port()
-    event = {"id": "evt_1", "type": "order.fulfilled", "data": {"id": "cart-42", "tickets": [{"kind": "pdf"}]}}
+    event = EXAMPLES["EventPage"]["items"][0]
     body, now = json.dumps(event), datetime.now(UTC)
     headers = {"webhook-id": "evt_1", "webhook-timestamp": str(int(now.timestamp()))}
     signed = headers | {"webhook-signature": Webhook(SECRET).sign("evt_1", now, body)}
@@ -76,7 +77,7 @@ def test_a_receiver_accepts_each_signed_event_once(tmp_path: Path) -> None:
             assert answer.status_code == status
         child.kill()
         out, _ = child.communicate()
-    assert out == "order.fulfilled cart-42 ['pdf']\n"
+    assert out == f"order.fulfilled {event['order_id']} ['pdf']\n"
 
 
 def test_a_feed_follower_continues_at_its_cursor(api: Running, tmp_path: Path) -> None:

@@ -56,6 +56,20 @@ def test_a_client_may_come_from_the_environment_and_its_secrets_from_files(tmp_p
 
 
 @pytest.mark.parametrize(
+    ("text", "signs"),
+    [
+        ("", False),
+        (f"[notify]\nsecret = {SECRETS}", True),
+        (f'[api.clients.shop]\nkeys = "{KEY}"\nsecret = {SECRETS}', True),
+        (f'[api]\nkeys = "{KEY}-2"\n[api.clients.shop]\nkeys = "{KEY}"\nsecret = {SECRETS}', False),
+        (f'[api.clients.shop]\nkeys = "{KEY}"\nsecret = {SECRETS}\n[api.clients.b]\nkeys = "{KEY}-2"', False),
+    ],
+)
+def test_callbacks_count_as_signed_if_those_of_every_backend_are(tmp_path: Path, text: str, *, signs: bool) -> None:
+    assert read(text, tmp_path).settings.signs_callbacks is signs
+
+
+@pytest.mark.parametrize(
     ("table", "error"),
     [
         ("[api.clients.shop]", "api.clients.shop.keys: is missing"),

@@ -102,4 +102,4 @@ constraints: .venv/.installed-release ## pin every dependency, for every Python 
 	  --custom-compile-command 'make constraints' $(if $(UPGRADE),--upgrade) -o constraints.txt pyproject.toml client/pyproject.toml
 
 clean: ## remove what the targets made
-	rm -rf .venv .venv-3.* .venv-servers .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache var
+	rm -rf .venv .venv-* .venv-servers .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache var

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from willcall.stores.connection import connect
+from willcall.stores.redis_address import SCHEMES, parse_address
 from workers.broker import celery_app
 
 if TYPE_CHECKING:
@@ -113,3 +114,41 @@ def test_both_clients_connect_as_the_address_says(address: tuple[str, dict[str, 
     }
     sentinels = {"host", "port"} if "host" not in theirs else set()  # kombu takes them out
     assert common >= ours.keys() - defaults - sentinels
+
+
+PIECES = st.sampled_from(
+    [
+        "redis://",
+        "unix://",
+        "sentinel://",
+        ":",
+        "@",
+        "/",
+        "?",
+        "&",
+        "=",
+        "%",
+        ";",
+        "#",
+        "[",
+        "]",
+        "[::1]",
+        "db",
+        "99999999999",
+    ]
+)
+
+
+@given(st.sampled_from(SCHEMES), st.lists(PIECES | TEXT | st.text(max_size=5), max_size=12))
+def test_any_text_is_an_address_or_is_refused_with_words(scheme: str, pieces: list[str]) -> None:
+    url = f"{scheme}://{''.join(pieces)}"
+    refused: ValueError | None = None
+    try:
+        address = parse_address(url)
+    except ValueError as error:
+        refused = error
+    if refused:
+        assert (type(refused), bool(str(refused))) == (ValueError, True)
+    else:
+        assert address.kombu_url
+        assert connect(url)

@@ -5,6 +5,7 @@
 - `sentinel://user:password@host:26379,host:26379/master/0?sentinel_password=...`. User and password are for Redis.
 """
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ from willcall.stores.redis_options import (
 )
 
 PORT, SENTINEL_PORT = 6_379, 26_379
+#: That of a socket file on macOS; Linux allows four bytes more.
+LONGEST_PATH = 103
 SOCKET_SCHEMES = ("unix", "redis+socket")
 SCHEMES = ("redis", "rediss", "unix", "redis+socket", "sentinel")
 
@@ -96,7 +99,7 @@ def parse_address(url: str) -> RedisAddress:
     parts = _split(url)
     scheme = parts.scheme
     errors: list[str] = []
-    given = read_options(parse_qsl(parts.query, keep_blank_values=True), _READERS[scheme], errors)
+    given = read_options(_query(parts, errors), _READERS[scheme], errors)
     fields: dict[str, Any] = {
         **_read_login(parts, given, errors),
         **_read_place(parts, errors),
@@ -132,6 +135,14 @@ def _split(url: str) -> SplitResult:
     if parts.fragment or url.endswith("#") or ("@" in rest and "@" not in parts.netloc and ":" in parts.netloc):
         raise ValueError("cannot be read: in a user and a password, write / ? # @ as %2F %3F %23 %40")
     return parts
+
+
+def _query(parts: SplitResult, errors: list[str]) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(parts.query, keep_blank_values=True, errors="strict")
+    except UnicodeDecodeError:
+        errors.append("the options are not percent-encoded UTF-8")
+        return []
 
 
 def _unknown_scheme(scheme: str) -> str:
@@ -184,9 +195,12 @@ def _read_place(parts: SplitResult, errors: list[str]) -> dict[str, Any]:
     """Return the socket file, the server, or the Sentinels and the name of their master."""
     hosts = parts.netloc.rpartition("@")[2]
     if parts.scheme in SOCKET_SCHEMES:
-        if hosts or not parts.path.strip("/"):
+        path = unquote(parts.path)
+        if hosts or not path.strip("/") or "\0" in path:
             errors.append("must name a file, with three slashes: unix:///run/redis.sock")
-        return {"path": unquote(parts.path)}
+        elif len(os.fsencode(path)) > LONGEST_PATH:
+            errors.append(f"the name of a socket file must not be longer than {LONGEST_PATH} bytes")
+        return {"path": path}
     if parts.scheme == "sentinel":
         master = unquote(parts.path.removeprefix("/").partition("/")[0])
         if not master:
@@ -203,10 +217,19 @@ def _read_place(parts: SplitResult, errors: list[str]) -> dict[str, Any]:
 def _read_host(text: str, default_port: int, errors: list[str]) -> tuple[str, int]:
     match = re.fullmatch(r"(?:\[([\w:.%]+)\]|([\w.%-]+))(?::([0-9]{0,5}))?", text)
     port = int(match[3] or default_port) if match else 0
-    if match is None or not 0 < port < 65_536:  # noqa: PLR2004 - the highest port
+    host = unquote(match[1] or match[2]) if match else ""
+    if not (0 < port < 65_536 and _is_host(host)):  # noqa: PLR2004 - the highest port
         errors.append("each host must be a name or an address, with a port from 1 to 65535 or none")
-        return "", 0
-    return unquote(match[1] or match[2]), port
+    return host, port
+
+
+def _is_host(text: str) -> bool:
+    """Return whether a name can be looked up at all."""
+    try:
+        text.encode("idna")
+    except UnicodeError:
+        return False
+    return text.isprintable() and " " not in text
 
 
 def _netloc(host: str, port: int) -> str:

@@ -4,6 +4,7 @@ import re
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import isfinite, nan
+from pathlib import Path
 from typing import Any
 
 TRUE, FALSE = {"1", "t", "true", "y", "yes"}, {"0", "f", "false", "n", "no"}
@@ -183,8 +184,10 @@ def tls_errors(options: Mapping[str, Any]) -> Iterator[str]:
 
 def check_tls_files(options: Mapping[str, Any]) -> None:
     """Read the files of TLS options as a connection will. Raises ValueError, which repeats no name of a file."""
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
+        if "ssl_ca_path" in options:
+            next(Path(options["ssl_ca_path"]).iterdir(), None)  # OpenSSL ignores a missing folder
         if "ssl_ciphers" in options:
             context.set_ciphers(options["ssl_ciphers"])
         if "ssl_ca_certs" in options or "ssl_ca_path" in options:

@@ -243,3 +243,12 @@ def test_without_a_password_it_listens_on_loopback_only(passwords: str | None, c
     ended = run(tmp_path, "flower", "--address", "0.0.0.0", around=around)  # noqa: S104 - it is refused
     assert ended.code == 2
     assert complaint in ended.err
+
+
+def test_the_passwords_may_be_in_a_file(tmp_path: Path) -> None:
+    around = {"WILLCALL_REDIS_URL": f"unix://{tmp_path}/none", "FLOWER_BASIC_AUTH_FILE": f"{tmp_path}/passwords"}
+    ended = run(tmp_path, "flower", around=around)
+    assert (ended.code, "passwords: cannot be read: No such file" in ended.err) == (2, True)
+    (tmp_path / "passwords").write_text("operator\n")
+    ended = run(tmp_path, "flower", around=around)
+    assert (ended.code, "must be name:password" in ended.err) == (2, True)

@@ -90,6 +90,16 @@ def test_a_variable_that_is_not_a_setting_is_a_warning(unconfigured: Willcall) -
     assert "top-secret" not in ended.err
 
 
+def test_a_proxy_of_the_environment_is_noted(unconfigured: Willcall) -> None:
+    around = {"HTTPS_PROXY": "http://user:top-secret-key@proxy:1"}
+    ended = run(unconfigured.folder, "check-config", around=around)
+    assert ended.code == 0
+    assert "HTTPS_PROXY has no effect: set `outbound.proxy`" in ended.err
+    assert "top-secret" not in ended.err
+    ended = run(unconfigured.folder, "check-config", around=around | {"WILLCALL_OUTBOUND__PROXY": "http://proxy:1"})
+    assert "HTTPS_PROXY" not in ended.err
+
+
 def test_without_accounts_a_command_says_how_to_configure_one(
     unconfigured: Willcall, redis_server: EmbeddedRedis
 ) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sized
 
 from willcall.cli.output.console import print_note
 from willcall.config import Config, load
+from willcall.config.environment import proxy_variable
 from willcall.devtools.discovery import find_redis_url
 from willcall.stores.registry import Stores
 
@@ -34,6 +35,13 @@ def read_config() -> Config:
         if url:
             return load({**os.environ, "WILLCALL_REDIS_URL": url})
     return config
+
+
+def ignored_proxy(config: Config) -> str | None:
+    """Return a sentence about a proxy in the environment, if the configuration has none."""
+    routes = [config.settings.outbound.route, *(account.route for account in config.accounts.values())]
+    variable = None if any(route.proxy for route in routes) else proxy_variable(os.environ)
+    return f"{variable} has no effect: set `outbound.proxy`, and `http.proxy` of accounts" if variable else None
 
 
 def open_stores(config: Config) -> Stores:

@@ -12,8 +12,10 @@ from willcall.setting_types.table import FILE_SUFFIX
 PREFIX = "WILLCALL_"
 #: The path of the configuration file.
 FILE_VARIABLE = "WILLCALL_CONFIG"
-#: Variables of other parts: the client's tests, and docker-compose.yml.
-OTHER_VARIABLES = frozenset({"WILLCALL_BIN", "WILLCALL_API_KEY", "WILLCALL_OPERATOR_KEY"})
+#: Variables of other parts: willcall-client and its examples, and docker-compose.yml.
+OTHER_VARIABLES = frozenset(PREFIX + name for name in ("BIN", "URL", "KEY", "API_KEY", "OPERATOR_KEY"))
+#: Variables in which other programs find a proxy.
+_PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
 
 #: Variables by which Kubernetes and Docker announce a service that is named `willcall` or `willcall-<...>`.
 #: https://kubernetes.io/docs/tutorials/services/connect-applications-service/#environment-variables
@@ -55,6 +57,11 @@ def overlay(
             errors.append(FieldError(variable, str(error)))
     known = ["__".join(path).upper() for path in setting_paths(schema, document)] if unknown else []
     return errors, [_unknown(variable, known) for variable in unknown]
+
+
+def proxy_variable(environment: Mapping[str, str]) -> str | None:
+    """Return a variable that names a proxy, which has no effect here."""
+    return next((name for each in _PROXIES for name in (each, each.lower()) if environment.get(name)), None)
 
 
 def _unknown(variable: str, known: Sequence[str]) -> FieldError:

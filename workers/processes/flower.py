@@ -1,7 +1,7 @@
 """Flower, the dashboard of tasks and workers. It is read-only and shows no secrets."""
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, MutableMapping
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -19,6 +19,7 @@ from willcall.orders.errors import FieldError
 from willcall.runtime import hangup
 from willcall.runtime.heartbeat import BEAT, HeartbeatSender
 from willcall.runtime.live_config import LiveConfig
+from willcall.setting_types.files import SecretFile
 from workers.app import create_app
 from workers.backlog import BacklogReader
 from workers.logs import configure_logging
@@ -27,6 +28,8 @@ from workers.reload import follow, follow_queues
 #: The environment variable with its users: `name:password`, separated by commas. An option of the command would be
 #: visible in the process list.
 PASSWORDS = "FLOWER_BASIC_AUTH"
+#: The variable of a file with them instead, one per line.
+PASSWORDS_FILE = "FLOWER_BASIC_AUTH_FILE"
 
 #: Seconds to wait at the end for workers to stop sending events.
 STOP_TIMEOUT = 2.0
@@ -34,6 +37,7 @@ STOP_TIMEOUT = 2.0
 
 def run_flower(live: LiveConfig, address: str, port: int) -> None:
     """Run Flower. Raises ConfigError if it must not listen on that address, OSError if it cannot."""
+    _read_password_file(os.environ)
     if not _has_password(os.environ) and not loopback_only(address):
         why = f"is not set, and without a password Flower listens on loopback, not {address}"
         raise ConfigError([FieldError(PASSWORDS, why)])
@@ -56,6 +60,17 @@ def run_flower(live: LiveConfig, address: str, port: int) -> None:
     stop_events.join(STOP_TIMEOUT)
     if stop_events.is_alive():  # the broker is unreachable, and Flower's own threads would wait for it
         os._exit(0)
+
+
+def _read_password_file(environment: MutableMapping[str, str]) -> None:
+    """Set the passwords from the file that `FLOWER_BASIC_AUTH_FILE` names. Raises ConfigError."""
+    path = environment.get(PASSWORDS_FILE)
+    if path:
+        try:
+            users = SecretFile(PASSWORDS_FILE, path, beside=PASSWORDS in environment).read_many()
+        except ValueError as error:
+            raise ConfigError([FieldError(PASSWORDS, str(error))]) from None
+        environment[PASSWORDS] = ",".join(users)
 
 
 def _has_password(environment: Mapping[str, str]) -> bool:

@@ -3,9 +3,9 @@
 import typer
 from rich.table import Table
 
-from willcall.cli.bootstrap import note_missing_accounts, open_config
+from willcall.cli.bootstrap import ignored_proxy, note_missing_accounts, open_config
 from willcall.cli.output.accounts_table import describe_rate
-from willcall.cli.output.console import redact_url, stdout_console
+from willcall.cli.output.console import print_note, redact_url, stdout_console
 from willcall.cli.output.styles import plain_table
 from willcall.config import Config
 from willcall.config.clients import ClientSettings
@@ -23,6 +23,9 @@ def check_config() -> None:
     if config.settings.broker_url:
         typer.echo(f"Broker: {redact_url(config.settings.broker_url)}")
     note_missing_accounts(config.accounts)
+    proxy = ignored_proxy(config)
+    if proxy:
+        print_note(f"willcall: {proxy}")
     if config.accounts:
         table = plain_table()
         for title in ("account", "rate", "polling", "for at most"):

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from willcall.cli.bootstrap import NO_ACCOUNTS
+from willcall.cli.bootstrap import NO_ACCOUNTS, ignored_proxy
 from willcall.cli.doctor.context import CheckContext
 from willcall.cli.doctor.findings import Finding, error, ok, unknown, warning
 from willcall.config import ConfigError
@@ -16,6 +16,9 @@ def check_config(context: CheckContext) -> list[Finding]:
     """Check a valid configuration for accounts and for variables without effect."""
     accounts = context.config.accounts
     findings = [warning(str(each), "Correct its name, or remove it.") for each in context.config.warnings]
+    proxy = ignored_proxy(context.config)
+    if proxy:
+        findings.append(warning(proxy, "If requests need no proxy, unset it."))
     if not accounts:
         message, _, fix = NO_ACCOUNTS.partition(": ")
         return [*findings, warning(message, f"{fix[0].upper()}{fix[1:]}.")]

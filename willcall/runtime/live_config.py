@@ -109,6 +109,8 @@ class LiveConfig:
             for commit in [prepare(new) for prepare in self._prepare]:
                 commit()
             self.config = new
+        if new.warnings:
+            log.warning("configuration warnings", warnings=[str(warning) for warning in new.warnings])
         log.info("configuration reloaded", by=by, restart_for=list(restart_for), **describe_changes(old, new))
         return ConfigurationState(time(), restart_for=restart_for)
 

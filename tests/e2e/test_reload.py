@@ -3,6 +3,7 @@
 import signal
 import tomllib
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from typing import Any
 
 from tests.e2e.conftest import Setup, submit_all, wait_for_the_end
@@ -13,6 +14,7 @@ from willcall.simulator.script import OrderScript
 from willcall.stores.accounts import AccountHealth
 from willcall.stores.processes import ConfigurationState
 from willcall.stores.registry import Stores
+from workers.backlog import BacklogReader
 
 KINDS = {"worker", "beat", "api", "flower"}
 
@@ -82,8 +84,11 @@ def test_every_kind_of_process_takes_a_configuration_or_refuses_it_as_a_whole(de
     assert -signal.SIGHUP not in [process.wait(60) for process in processes]
 
 
-def test_a_worker_serves_a_provider_that_is_added_and_leaves_one_that_is_removed(deployment: Setup) -> None:
-    system = deployment({"tiqets/default": {}, "paylogic/default": {}})
+def test_a_worker_serves_a_provider_that_is_added_and_leaves_one_that_is_removed(
+    deployment: Setup, broker: dict[str, str]
+) -> None:
+    system = deployment({"tiqets/default": {}, "paylogic/default": {}}, **broker)
+    assert system.app, "it is made now, so it knows both"
     removed: dict[str, Any] = {}
     change(system, lambda tables: removed.update(paylogic=tables["providers"].pop("paylogic")))
     worker = system.start("worker", "--concurrency", "1")
@@ -94,13 +99,14 @@ def test_a_worker_serves_a_provider_that_is_added_and_leaves_one_that_is_removed
     hang_up([worker])
     wait_until(lambda: "willcall.poll.paylogic" in served(system))
     assert "willcall.poll.tiqets" not in served(system)
-    expected = submit_all(system, [OrderScript(provider="paylogic", reference=f"order-{n}") for n in range(3)])
+    scripts = [OrderScript(provider="paylogic", reference=f"order-{n}", ready_after=n) for n in range(3)]
+    expected = submit_all(system, scripts)
     wait_for_the_end(system, expected)
     system.app.send_task("tasks.poll", ("ord-0", 1, "tiqets/default"), queue="willcall.poll.tiqets")
     more = submit_all(system, [OrderScript(provider="paylogic", reference="order-4")], prefix="more")
     wait_for_the_end(system, more)
-    with system.app.connection_for_read() as connection:
-        assert connection.default_channel.queues.lengths(["willcall.poll.tiqets"]) == {"willcall.poll.tiqets": 1}
+    with closing(BacklogReader(system.app, ["willcall.poll.tiqets"])) as backlogs:
+        assert backlogs.read()["willcall.poll.tiqets"].ready == 1
 
 
 def test_a_new_key_is_tried_at_once_on_an_account_that_rejected_the_old_one(deployment: Setup) -> None:

@@ -89,10 +89,11 @@ def test_other_errors_are_not_repeated(connect: Connect, server: Server, clock: 
         ("120", 120.0),
         ("0", 0.0),
         ("1.5", 1.5),
+        ("9" * 5_000, 366 * 86_400.0),
         ("Mon, 30 Nov 2026 12:02:00 GMT", 120.0),
         ("Mon, 30 Nov 2026 11:00:00 GMT", 0.0),
         ("Monday, 30-Nov-26 12:00:30 GMT", 30.0),
-        *((garbage, None) for garbage in ("", "soon", "-5", "1e9", "inf", "\u0661", "9" * 5_000, "Mon, 99 Nov 2026")),
+        *((garbage, None) for garbage in ("", "soon", "-5", "1e9", "inf", "\u0661", "Mon, 99 Nov 2026")),
     ],
 )
 def test_retry_after_is_a_number_or_a_date(value: str, seconds: "float | None") -> None:

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 FIRST_WAIT = 0.2
 #: A retry has at least this long, even if its call began almost `patience` seconds ago.
 SHORTEST_TIMEOUT = 1.0
-_SECONDS = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)
+#: Longer waits are cut to this: a year.
+MAX_WAIT = 366 * 86_400.0
+_SECONDS = re.compile(r"\d+(\.\d+)?", re.ASCII)
 
 
 class Retries:
@@ -51,12 +53,12 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
     """
     text = headers.get("retry-after", "").strip()
     if _SECONDS.fullmatch(text):
-        return float(text)
+        return min(float(text), MAX_WAIT)
     until = _http_date(text)
     if until is None:
         return None
     start = _http_date(headers.get("date", "")) or now or datetime.now(timezone.utc)
-    return max((until - start).total_seconds(), 0.0)
+    return min(max((until - start).total_seconds(), 0.0), MAX_WAIT)
 
 
 def _http_date(text: str) -> datetime | None:

@@ -43,6 +43,8 @@ START_TIMEOUT, STOP_TIMEOUT = 180.0, 60.0
 #: Seconds between two looks at a process or an order.
 INTERVAL = 0.05
 _OUTPUT_SHOWN = 4_000
+#: Variables of another server, and those that would have the server's Python import your modules.
+_OTHERS = ("WILLCALL_", "PYTHON")
 
 
 class ServerStartError(WillcallError):
@@ -109,7 +111,7 @@ class WillcallServer:
 
     def _launch(self, command: str) -> subprocess.Popen[bytes]:
         folder = Path(self._folder.name)
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("WILLCALL_")}
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(_OTHERS)}
         with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
             try:
                 self._process = subprocess.Popen(  # noqa: S603 - the command that the user names

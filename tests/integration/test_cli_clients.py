@@ -30,11 +30,17 @@ def clients(willcall: Willcall, redis_server: EmbeddedRedis) -> Willcall:
 
 def test_check_config_shows_clients_without_their_secrets(clients: Willcall) -> None:
     file = clients.folder / "willcall.toml"
-    clients.configure(file.read_text() + 'accounts = ["tixstock/*", "paylogic/*"]\n')
+    more = f"""accounts = ["tixstock/*", "paylogic/*"]
+    [api.clients.park]
+    keys = ["hunter2-0123456781", "hunter2-0123456782"]
+    secret = "{SECRETS[0]}"
+    """
+    clients.configure(file.read_text() + more)
     ended = clients("check-config")
     rows = [" ".join(line.split()) for line in ended.out.splitlines()]
-    assert "shop 1 tiqets/default shop.example its own 2" in rows
+    assert "shop 1 tiqets/default shop.example 2 of its own" in rows
     assert "museum 1 tixstock/default each order's own none, unsigned" in rows
+    assert "park 2 all each order's own 1 of its own" in rows
     assert "api.clients.museum.accounts.1: paylogic/* matches no account that is configured" in ended.err
     assert not [secret for secret in SECRETS if secret in ended.out + ended.err]
 

@@ -1,5 +1,7 @@
 """`willcall check-config`."""
 
+from collections.abc import Iterable
+
 import typer
 from rich.table import Table
 
@@ -8,7 +10,7 @@ from willcall.cli.output.accounts_table import describe_rate
 from willcall.cli.output.console import print_note, redact_url, stdout_console
 from willcall.cli.output.styles import plain_table
 from willcall.config import Config
-from willcall.config.clients import ClientSettings
+from willcall.config.clients import ANY_ACCOUNT, ClientSettings
 from willcall.config.settings import NotifySettings
 from willcall.orders.policy import PollPolicy
 from willcall.orders.urls import callback_host
@@ -54,17 +56,23 @@ def _clients_table(config: Config) -> Table:
         table.add_row(
             name,
             str(len(client.keys)),
-            ", ".join(key for key in sorted(config.accounts) if client.may_use(key)) or "none",
+            _describe_accounts(client, config.accounts),
             callback_host(url) if url else "each order's own",
             _describe_secrets(client, settings.notify),
         )
     return table
 
 
+def _describe_accounts(client: ClientSettings, accounts: Iterable[str]) -> str:
+    if ANY_ACCOUNT in client.accounts:
+        return "all"
+    return ", ".join(key for key in sorted(accounts) if client.may_use(key)) or "none"
+
+
 def _describe_secrets(client: ClientSettings, notify: NotifySettings) -> str:
     if client.secret:
-        return f"its own {len(client.secret)}"
-    return f"notify.secret, {len(notify.secret)}" if notify.secret else "none, unsigned"
+        return f"{len(client.secret)} of its own"
+    return f"{len(notify.secret)} of notify" if notify.secret else "none, unsigned"
 
 
 def _describe_polling(polling: PollPolicy) -> str:

@@ -47,18 +47,21 @@ def test_processes_with_different_configurations_are_named(make_context: MakeCon
 
 def test_a_refused_configuration_is_an_error(make_context: MakeContext) -> None:
     context = make_context()
-    own = state(context)
-    record(context, "worker", replace(own, refused_at=own.taken_at + 60, errors=("api.keys: is empty",)))
+    refused = replace(state(context), refused_at=context.now(), errors=("api.keys: is empty",))
+    record(context, "worker", refused)
+    record(context, "api", refused)
     [(level, what)] = messages(context, "reloads")
     assert level == "error"
-    assert what.startswith("worker w runs with the configuration of 20")
-    assert what.endswith("it refused: api.keys: is empty")
+    assert what.startswith("worker w, api a keep the configuration of 20")
+    assert what.endswith("and refused: api.keys: is empty")
 
 
 def test_a_pending_restart_is_a_warning(make_context: MakeContext) -> None:
     context = make_context()
     record(context, "worker", replace(state(context), restart_for=("redis_url", "metrics.port")))
-    assert messages(context, "reloads") == [("warning", "worker w has an earlier redis_url, metrics.port")]
+    [(level, what)] = messages(context, "reloads")
+    assert level == "warning"
+    assert what == "redis_url, metrics.port changed, and worker w still use what they started with"
 
 
 def test_a_process_of_an_earlier_version_is_left_out(make_context: MakeContext) -> None:

@@ -43,38 +43,46 @@ def check_reloads(context: CheckContext) -> list[Finding]:
 
 
 def _refusals(running: Sequence[RunningProcess]) -> Iterator[Finding]:
+    """Yield an error for each file that was refused: processes with the same errors have the same one."""
+    refusing = defaultdict(list)
     for process in running:
-        state = process.configuration
-        if state and state.errors and state.refused_at:
-            when, since = format_timestamp(state.refused_at), format_timestamp(state.taken_at)
-            why = "; ".join(state.errors)
-            message = (
-                f"{process.kind} {process.name} runs with the configuration of {since}; at {when} it refused: {why}"
-            )
-            yield error(message, "Correct the file, then run `willcall reload`.")
+        if process.configuration and process.configuration.errors:
+            refusing[process.configuration.errors].append(process)
+    for errors, processes in refusing.items():
+        states = [process.configuration for process in processes if process.configuration]
+        since = format_timestamp(min(state.taken_at for state in states))
+        message = f"{_names(processes)} keep the configuration of {since}, and refused: {'; '.join(errors)}"
+        yield error(message, "Correct the file, then run `willcall reload`.")
 
 
 def _pending_restarts(running: Sequence[RunningProcess]) -> Iterator[Finding]:
+    pending = defaultdict(list)
     for process in running:
         if process.configuration and process.configuration.restart_for:
-            names = ", ".join(process.configuration.restart_for)
-            yield warning(f"{process.kind} {process.name} has an earlier {names}", "Restart it, or undo the change.")
+            pending[process.configuration.restart_for].append(process)
+    for settings, processes in pending.items():
+        message = f"{', '.join(settings)} changed, and {_names(processes)} still use what they started with"
+        yield warning(message, "Restart them, or undo the change.")
 
 
 def _differences(context: CheckContext, running: Sequence[RunningProcess], key: str) -> Iterator[Finding]:
     """Yield a warning if processes run with different configurations, or all of them with another one than here."""
-    names = defaultdict(list)
+    found = defaultdict(list)
     for process in running:
         if process.configuration:
-            names[process.configuration.digest].append(f"{process.kind} {process.name}")
-    if len(names) > 1:
-        groups = "; ".join(f"{digest}: {', '.join(each)}" for digest, each in sorted(names.items()))
+            found[process.configuration.digest].append(process)
+    if len(found) > 1:
+        groups = "; ".join(f"{digest}: {_names(processes)}" for digest, processes in sorted(found.items()))
         yield warning(f"processes run with different configurations: {groups}", _RELOAD)
-    elif names and config_digest(context.config, key) not in names:
+    elif config_digest(context.config, key) not in found:
         yield warning("all processes run with another configuration than this command", _RELOAD)
 
 
 _RELOAD = "Run `willcall reload`. If that changes nothing, compare their files and environments."
+
+
+def _names(processes: Sequence[RunningProcess]) -> str:
+    return ", ".join(f"{process.kind} {process.name}" for process in processes)
 
 
 def _count(running: Sequence[RunningProcess]) -> str:

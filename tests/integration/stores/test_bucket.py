@@ -74,13 +74,21 @@ class Callers:
     def block(self, now: float, till: float) -> None:
         self.block_script(keys=KEYS[:1], args={"now": now, "till": till})
 
-    def run(self, arrivals: list[float], lateness: Random | None = None, latest: float = 0.0) -> None:
-        """Let all callers through. Each comes up to `latest` ms late."""
+    def run(
+        self,
+        arrivals: list[float],
+        lateness: Random | None = None,
+        latest: float = 0.0,
+        later: tuple[float, Rate] | None = None,
+    ) -> None:
+        """Let all callers through. Each comes up to `latest` ms late. `later`: another rate from a moment on."""
         queue = [(at, caller, ("", "")) for caller, at in enumerate(arrivals)]
         heapq.heapify(queue)
         while queue:
             now, caller, kept = heapq.heappop(queue)
             self.wakes[caller] = self.wakes.get(caller, 0) + 1
+            if later and now >= later[0]:
+                self.rate = rate_arguments(later[1])
             answer = self.take(now, caller, kept, express=caller in self.pushed)
             if answer.at is not None:
                 self.sent.append(answer.at)
@@ -129,6 +137,17 @@ def test_late_callers_never_add_up_to_more_than_the_burst(redis: "Redis", rate: 
     callers.run([START + random.uniform(0, 5_000) for _ in range(200)], random, latest)
     assert len(callers.sent) == 200
     assert most_over(callers.sent, rate) <= 1e-6
+
+
+@pytest.mark.parametrize(("rate", "later"), [(RATES[0], RATES[4]), (RATES[4], RATES[0]), (RATES[1], Rate(2, 1, 1))])
+def test_a_new_rate_holds_from_the_moment_it_is_known(redis: "Redis", rate: Rate, later: Rate) -> None:
+    changed = START + 2_000
+    callers = Callers(redis, rate)
+    callers.run([START] * 200, Random(3), latest=50, later=(changed, later))
+    before, after = [at for at in callers.sent if at < changed], [at for at in callers.sent if at >= changed]
+    assert len(before) + len(after) == 200
+    assert most_over(before, rate) <= 1e-6
+    assert most_over(after, later) <= 1e-6
 
 
 def test_a_throttle_moves_every_booked_slot_and_keeps_their_order(redis: "Redis") -> None:

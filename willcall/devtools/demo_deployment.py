@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.request import Request, urlopen
+from urllib.request import Request
 
 from willcall.devtools.callback_receiver import CallbackReceiver, ReceivedCallback
-from willcall.devtools.local_deployment import LocalDeployment
+from willcall.devtools.local_deployment import LocalDeployment, open_url
 from willcall.orders.model import Attempt, Order
 from willcall.simulator.demo_script import RATES
 from willcall.simulator.script import OrderScript, Script
@@ -81,7 +81,7 @@ def submit_orders(
         headers["Authorization"] = f"Bearer {keys[0]}"
     body = json.dumps({"orders": list(_submissions(backend, expected, orders))}).encode()
     call = Request(f"{deployment.api_url}/v1/orders:batch", body, headers)  # noqa: S310 - our own
-    with urlopen(call, timeout=60) as response:  # noqa: S310 - our own
+    with open_url(call, timeout=60) as response:
         rejected = [each["error"] for each in json.load(response)["results"] if "error" in each]
     if rejected:
         raise RuntimeError(f"the API rejected {len(rejected)} orders of the demo: {rejected[0]['detail']}")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Protocol, Self, cast
-from urllib.request import urlopen
+from urllib.request import ProxyHandler, build_opener
 
 from celery import Celery
 
@@ -33,6 +33,8 @@ from workers.app import create_app
 STOP_TIMEOUT = 30.0
 #: Seconds that processes get to start.
 START_TIMEOUT = 60.0
+#: Sends a request to a process of this machine, which no proxy of the environment reaches.
+open_url = build_opener(ProxyHandler({})).open
 #: The user and password of Flower.
 FLOWER_LOGIN = ("operator", "flower-password")
 #: The providers that send pushes.
@@ -214,7 +216,7 @@ class LocalDeployment:
     def _wait_for(self, url: str, process: ChildProcess | None, log: str) -> None:
         deadline = time.monotonic() + START_TIMEOUT
         while time.monotonic() < deadline and (process is None or process.poll() is None):
-            with suppress(OSError), urlopen(url, timeout=5):  # noqa: S310 - our own
+            with suppress(OSError), open_url(url, timeout=5):
                 return
             time.sleep(0.05)
         raise StartError((self.folder / log).read_text(encoding="utf-8")[-2_000:])

@@ -189,7 +189,7 @@ def test_everything_that_is_wrong_is_named_at_once() -> None:
 
 def test_a_key_that_belongs_to_another_certificate_is_named(certificate: Path, tmp_path: Path) -> None:
     key = tmp_path / "key.pem"
-    options = ["genpkey", "-algorithm", "rsa", "-out", key]
+    options = ["genpkey", "-algorithm", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-out", key]
     subprocess.run([require_command("openssl"), *options], check=True, capture_output=True)  # noqa: S603 - fixed words
     url = f"rediss://host?ssl_certfile={certificate}"
     load({"WILLCALL_REDIS_URL": url}, Path("/nonexistent"))

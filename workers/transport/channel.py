@@ -11,7 +11,7 @@ from kombu.transport import redis as stock
 from kombu.utils.json import dumps
 from redis import Connection, Redis
 
-from willcall.stores.connection import SOCKET_TIMEOUT, connection_class, connection_options
+from willcall.stores.connection import connection_class, connection_options
 from willcall.stores.dead_letters import DeadLetterReason
 from willcall.stores.keys import BROKER, PROBE
 from willcall.stores.redis_address import RedisAddress
@@ -92,9 +92,12 @@ class Channel(stock.Channel):
         extended = detecting_outages(parameters["connection_class"])
         if self.address is None:
             return {**parameters, "connection_class": extended}
-        ours = connection_options(self.address, self.socket_timeout or SOCKET_TIMEOUT)
         defaults = {name: parameters[name] for name in ("health_check_interval", "max_connections")}
-        return {**defaults, **ours, "connection_class": extended}
+        # Of a caller who waits for less than the address says, such as /metrics.
+        limits = {
+            name: parameters[name] for name in ("socket_timeout", "socket_connect_timeout") if parameters.get(name)
+        }
+        return {**defaults, **connection_options(self.address), **limits, "connection_class": extended}
 
     # Publishing
 

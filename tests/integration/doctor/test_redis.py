@@ -151,20 +151,16 @@ def cluster(server: Serve) -> EmbeddedRedis:
     return own
 
 
-@pytest.mark.parametrize("rights", [["+@all"], ["+@all", "-info"]])
-def test_a_cluster_is_refused_by_doctor_and_at_start(
-    make_context: MakeContext, cluster: EmbeddedRedis, rights: list[str]
-) -> None:
-    with Redis.from_url(cluster.url) as client:
-        client.acl_setuser("some", reset=True, enabled=True, passwords=["+word"], keys=["*"], commands=rights)
+def test_a_cluster_is_refused_by_doctor_and_at_start(make_context: MakeContext, cluster: EmbeddedRedis) -> None:
     url = f"redis://some:word@127.0.0.1:{cluster.port}/0"
-    ((level, what),) = messages(make_context(redis_url=url), "redis")
-    assert level == "error"
-    assert "it is a Redis Cluster: " in what
-    for settings in ({"redis_url": url}, {"broker_url": url}):
-        (name,) = settings
-        with pytest.raises(ConfigError, match=f"^{name}: cannot be used: it is a Redis Cluster: "):
-            refuse_unusable_servers(make_context(**settings).config)
+    for rights in (["+@all"], ["+@all", "-info"]):
+        with Redis.from_url(cluster.url) as client:
+            client.acl_setuser("some", reset=True, enabled=True, passwords=["+word"], keys=["*"], commands=rights)
+        ((level, what),) = messages(make_context(redis_url=url), "redis")
+        assert (level, "it is a Redis Cluster: " in what) == ("error", True)
+        for setting in ("redis_url", "broker_url"):
+            with pytest.raises(ConfigError, match=f"^{setting}: cannot be used: it is a Redis Cluster: "):
+                refuse_unusable_servers(make_context(**{setting: url}).config)
 
 
 def test_a_server_that_is_too_old_is_refused_at_start(

@@ -75,3 +75,10 @@ def test_a_certificate_of_an_unknown_authority_is_rejected(servers: AnyRedis) ->
         state.ping()
     with pytest.raises(RedisConnectionError, match="CERTIFICATE_VERIFY_FAILED"):
         check_connection(celery_app(url, ["willcall"]))
+
+
+def test_a_caller_of_the_broker_may_wait_for_less_than_the_address_says(servers: AnyRedis) -> None:
+    app = celery_app(servers.urls["options"], ["willcall"])
+    for options, expected in (({}, 30), ({"socket_timeout": 2.0}, 2.0)):
+        with app.connection_for_write(transport_options=options) as connection:
+            assert connection.default_channel.pool.connection_kwargs["socket_timeout"] == expected

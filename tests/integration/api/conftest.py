@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[3]
 KEY, OTHER_KEY = "sesame-0123456789", "the-key-of-before"
 OPERATOR_KEY = "operator-0123456789"
+#: Of the clients `shop` and `rival`.
+SHOP_KEY, SHOP_KEY_2, RIVAL_KEY = "shop-0123456789ab", "shop-0123456789ac", "rival-0123456789"
 
 CONFIG = """
 redis_url = "{redis_url}"
@@ -118,8 +120,13 @@ def _wait_for(api: Running) -> None:
 
 @pytest.fixture(scope="package")
 def server(redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """One API for all tests, with keys for backends and an operator."""
-    environment = {"WILLCALL_API__OPERATOR_KEYS": json.dumps([OPERATOR_KEY])}
+    """One API for all tests, with keys for backends, two clients and an operator."""
+    environment = {
+        "WILLCALL_API__OPERATOR_KEYS": json.dumps([OPERATOR_KEY]),
+        "WILLCALL_API__CLIENTS__SHOP__KEYS": json.dumps([SHOP_KEY, SHOP_KEY_2]),
+        "WILLCALL_API__CLIENTS__SHOP__ACCOUNTS": '["tiqets/*"]',
+        "WILLCALL_API__CLIENTS__RIVAL__KEYS": json.dumps([RIVAL_KEY]),
+    }
     with running(tmp_path_factory.mktemp("api"), redis_server.url, OTHER_KEY, KEY, environment=environment) as api:
         yield api
 

@@ -1,7 +1,7 @@
 """Clients over HTTP: each sees and changes its own orders alone, whatever it asks for."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from tests.integration.api.conftest import KEY, OPERATOR_KEY, Running, problem, running
+from tests.integration.api.conftest import KEY, RIVAL_KEY, SHOP_KEY, SHOP_KEY_2, Running, problem, running
 from tests.integration.api.operator import Operator, words
 from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.orders.model import Attention, Status, Ticket, TicketKind
@@ -23,26 +23,8 @@ from willcall.stores.registry import Stores
 if TYPE_CHECKING:
     from redis import Redis
 
-SHOP_KEY, SHOP_KEY_2, RIVAL_KEY = "shop-0123456789ab", "shop-0123456789ac", "rival-0123456789"
 LATER = "2099-01-01T00:00:00Z"
 PDF = b"%PDF-1.4\nrival's ticket\n%%EOF\n"
-CLIENTS = {
-    "WILLCALL_API__OPERATOR_KEYS": json.dumps([OPERATOR_KEY]),
-    "WILLCALL_API__CLIENTS__SHOP__KEYS": json.dumps([SHOP_KEY, SHOP_KEY_2]),
-    "WILLCALL_API__CLIENTS__SHOP__ACCOUNTS": '["tiqets/*"]',
-    "WILLCALL_API__CLIENTS__RIVAL__KEYS": json.dumps([RIVAL_KEY]),
-}
-
-
-@pytest.fixture(scope="module")
-def server(redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running(tmp_path_factory.mktemp("clients"), redis_server.url, KEY, environment=CLIENTS) as api:
-        yield api
-
-
-@pytest.fixture
-def api(server: Running, redis: "Redis") -> Running:  # noqa: ARG001 - empties it
-    return server
 
 
 @pytest.fixture
@@ -128,10 +110,10 @@ def _of_an_order(shop: Shop, method: str, path: str) -> None:
 
 def _list(shop: Shop, method: str, path: str) -> None:
     values: dict[str, list[Any]] = {
-        "status": [None, *Status],
-        "provider": [None, "tiqets", "tixstock"],
-        "attention": [None, "true", "malformed"],
-        "cursor": [None, 0, 1, 2, 3, 4, 10**9],
+        "status": [None, Status.PARTIAL, Status.CANCELLED],
+        "provider": [None, "tiqets"],
+        "attention": [None, "true"],
+        "cursor": [None, 1, 2, 3, 10**9],
     }
     for chosen in product(*values.values()):
         query = {name: value for name, value in zip(values, chosen, strict=True) if value is not None}

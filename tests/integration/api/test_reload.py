@@ -15,9 +15,9 @@ NEW_KEY, NEW_OPERATOR_KEY = "the-key-of-tomorrow", "operator-of-tomorrow"
 
 
 @pytest.fixture
-def api(redis_server: EmbeddedRedis, tmp_path: Path) -> Iterator[Running]:
-    """An API of its own, with a key for backends and one for operators."""
-    with running(tmp_path, redis_server.url, OTHER_KEY) as api:
+def api(own_server: EmbeddedRedis, tmp_path: Path) -> Iterator[Running]:
+    """An API of its own, the only process of its Redis, with a key for backends and one for operators."""
+    with running(tmp_path, own_server.url, OTHER_KEY) as api:
         reload(api, lambda text: f'{text}operator_keys = ["{OPERATOR_KEY}"]\n')
         yield api
 

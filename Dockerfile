@@ -45,6 +45,7 @@ HEALTHCHECK --interval=30s --timeout=10s --start-period=30s --retries=3 \
     CMD ["willcall", "doctor", "--self", "auto"]
 LABEL org.opencontainers.image.title="Willcall" \
       org.opencontainers.image.description="Gets the tickets of orders already bought at ticketing providers" \
+      org.opencontainers.image.source="https://github.com/willcall/willcall" \
       org.opencontainers.image.licenses="MIT"
 
 FROM runtime AS try

@@ -40,7 +40,7 @@ def test_the_image_says_what_it_is_and_how_its_health_is_checked(image: str) -> 
     assert config["User"] == "999"
     assert (config["Entrypoint"], config["Cmd"]) == (["willcall"], ["worker"])
     assert config["Healthcheck"]["Test"] == ["CMD", "willcall", "doctor", "--self", "auto"]
-    assert {"title", "description", "licenses"} <= {name.rpartition(".")[2] for name in config["Labels"]}
+    assert {"title", "description", "source", "licenses"} <= {name.rpartition(".")[2] for name in config["Labels"]}
 
 
 def test_the_image_for_production_names_its_version_and_commit() -> None:

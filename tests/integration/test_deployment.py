@@ -216,6 +216,11 @@ def test_the_image_gets_its_dependencies_before_the_code() -> None:
     assert {f"!{name}" for name in copied} <= set(ignored)
 
 
+def test_the_image_says_where_its_source_is() -> None:
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]
+    assert f'org.opencontainers.image.source="{urls["Source"]}"' in dockerfile()
+
+
 def test_the_requirements_of_the_image_are_those_that_are_declared() -> None:
     def required(*extras: str) -> list[str]:
         command = [ROOT / ".ci" / "requirements", *extras]

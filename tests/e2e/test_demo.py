@@ -11,6 +11,7 @@ import pytest
 
 from willcall.config import load
 from willcall.devtools.callback_receiver import SECRET
+from willcall.devtools.local_deployment import webhook_token
 from workers.log_redaction import REDACTED, secret_values
 
 pytestmark = pytest.mark.proof
@@ -57,7 +58,7 @@ def test_no_process_of_the_demo_writes_a_secret(demo: Demo) -> None:
     config = load({"WILLCALL_CONFIG": str(demo.folder / "willcall.toml")})
     issued = json.loads((demo.folder / "issued.json").read_text())
     ours, theirs = secret_values(config), {secret for secret in issued if len(secret) > 6}  # `me`, `mine` are words
-    assert {SECRET, "tiqets-webhook-token", "tixstock-webhook-token"} < ours
+    assert {SECRET, *map(webhook_token, ("tiqets/default", "tixstock/default"))} < ours
     assert len(ours) > 10
     assert len(theirs) > 300
     for name in ("worker", "api", "redis/redis"):

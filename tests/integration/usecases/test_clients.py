@@ -172,6 +172,7 @@ def test_an_event_without_an_address_supersedes_the_one_before(make_system: Setu
     deliver(h)
     assert receiver.received == []
     assert h.context.stores.deliveries.pending().count == 0
+    assert h.context.stores.deliveries.get("ord-1") is None
     redeliver(h.context, "ord-1")
     deliver(h)
     assert [message.event["type"] for message in receiver.received] == ["order.cancelled"]

@@ -168,10 +168,8 @@ if event then
   redis.call('HSET', ORDER, 'events', known and known .. ' ' .. event.cursor or event.cursor)
   if event.host then
     file_delivery(DELIVERY, DELIVERIES_DUE, DELIVERIES_PENDING, args.id, event)
-  else  -- It supersedes the event before it all the same.
-    redis.call('DEL', DELIVERY)
-    redis.call('ZREM', DELIVERIES_DUE, args.id)
-    redis.call('ZREM', DELIVERIES_PENDING, args.id)
+  else
+    drop_delivery(DELIVERY, DELIVERIES_DUE, DELIVERIES_PENDING, args.id)
   end
 end
 if args.counter then

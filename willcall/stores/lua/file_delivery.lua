@@ -1,4 +1,5 @@
--- Defines file_delivery(): queues an event for delivery, due now. It supersedes the subject's event before it.
+-- Defines file_delivery(): queues an event for delivery, due now. It supersedes the subject's event before it. And
+-- drop_delivery(): a new event that is sent nowhere supersedes the event before it all the same.
 --
 -- delivery, due, pending: keys of the subject's delivery and of the two indexes
 -- event = {id, type, at (ms), data (JSON), cursor = its id in the stream, host = of the callback URL ('' = configured)}
@@ -10,4 +11,11 @@ local function file_delivery(delivery, due, pending, subject, event)
     'cursor', event.cursor, 'host', event.host, 'number', 1, 'due', event.at)
   redis.call('ZADD', due, event.at, subject)
   redis.call('ZADD', pending, event.at, subject)
+end
+
+local function drop_delivery(delivery, due, pending, subject)
+  redis.call('HDEL', delivery, 'event', 'type', 'at', 'data', 'cursor', 'host', 'number', 'due', 'state', 'since',
+    'tries', 'resent', 'resend_at')
+  redis.call('ZREM', due, subject)
+  redis.call('ZREM', pending, subject)
 end

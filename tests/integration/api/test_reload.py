@@ -14,12 +14,25 @@ from willcall.devtools.embedded_redis import EmbeddedRedis
 NEW_KEY, NEW_OPERATOR_KEY = "the-key-of-tomorrow", "operator-of-tomorrow"
 
 
-@pytest.fixture
-def api(own_server: EmbeddedRedis, tmp_path: Path) -> Iterator[Running]:
-    """An API of its own, the only process of its Redis, with a key for backends and one for operators."""
-    with running(tmp_path, own_server.url, OTHER_KEY) as api:
-        reload(api, lambda text: f'{text}operator_keys = ["{OPERATOR_KEY}"]\n')
+@pytest.fixture(scope="module")
+def own_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """An API that is the only process of its Redis."""
+    folder = tmp_path_factory.mktemp("api")
+    redis = EmbeddedRedis(folder / "redis")
+    redis.start()
+    with running(folder, redis.url, OTHER_KEY) as api:
         yield api
+    redis.stop()
+
+
+@pytest.fixture
+def api(own_api: Running) -> Iterator[Running]:
+    """An API with a key for backends and one for operators, which a test may change."""
+    before = (own_api.folder / "willcall.toml").read_text()
+    reload(own_api, lambda text: f'{text}operator_keys = ["{OPERATOR_KEY}"]\n')
+    yield own_api
+    own_api.session.cookies.clear()
+    (own_api.folder / "willcall.toml").write_text(before)
 
 
 def reload(api: Running, edit: Callable[[str], str], event: str = "configuration reloaded") -> None:

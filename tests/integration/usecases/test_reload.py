@@ -96,7 +96,7 @@ def test_every_process_answers_for_its_own_file(processes: ProcessStore, running
 
 def test_a_process_whose_loop_is_stuck_gives_no_answer(processes: ProcessStore, running: dict[str, Process]) -> None:
     running["worker"].stuck.set()
-    wait_until(lambda: outcomes(processes, patience=1.0)["worker"] == "no_answer")
+    wait_until(lambda: outcomes(processes, patience=0.2)["worker"] == "no_answer")
     running["worker"].stuck.clear()
     assert outcomes(processes) == {"worker": "taken", "beat": "taken", "api": "taken"}
 

@@ -49,8 +49,8 @@ class LiveConfig:
         # A signal handler may interrupt a call and use the queue again, which SimpleQueue allows. `None` is the end.
         self._requests: SimpleQueue[_Request | None] = SimpleQueue()
         self._heard = 0
-        #: What was last digested (the configuration and the key), and the digest.
-        self._digest: tuple[int, str, str] = (0, "", "")
+        #: The last digest, and what it is of: the configuration and the key.
+        self._digested: tuple[Config, str, str] = (self.config, "", "")
         self._thread = Thread(target=self._run, name="reload", daemon=True)
 
     def __enter__(self) -> Self:
@@ -82,9 +82,9 @@ class LiveConfig:
     def state(self, key: str) -> ConfigurationState:
         """Return what heartbeats show. `key` is that of the digest; without one there is none."""
         config = self.config
-        if self._digest[:2] != (id(config), key):
-            self._digest = (id(config), key, config_digest(config, key) if key else "")
-        return replace(self._state, digest=self._digest[2])
+        if self._digested[0] is not config or self._digested[1] != key:
+            self._digested = (config, key, config_digest(config, key) if key else "")
+        return replace(self._state, digest=self._digested[2])
 
     def reload(self, by: str, request: int = 0) -> None:
         """Reload now. `by`: where that was requested. `request`: the id of the request that this answers."""

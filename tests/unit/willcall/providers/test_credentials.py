@@ -3,7 +3,7 @@
 import pytest
 from pydantic import SecretStr, TypeAdapter, ValidationError
 
-from willcall.providers.credentials import HeaderSecret
+from willcall.setting_types.secrets import HeaderSecret
 
 
 @pytest.mark.parametrize("secret", ["", "two words", "line\n", "\x7f", "clé"])

@@ -85,6 +85,19 @@ def test_accounts_are_added_and_removed(api: Running) -> None:
     assert 'account="theatre"' in api.get("/metrics", key=OTHER_KEY).text
 
 
+def test_clients_are_added_changed_and_removed(api: Running) -> None:
+    client = '\n[api.clients.shop]\nkeys = ["{}"]\naccounts = ["tiqets/*"]\n'.format
+    reload(api, lambda text: text + client(NEW_KEY))
+    assert api.get("/v1/orders", key=NEW_KEY).status_code == 200
+    assert api.post("/v1/orders", {"id": "ord-1", "provider": "tiqets", "reference": "1"}, key=NEW_KEY).ok
+    reload(api, lambda text: text.replace(client(NEW_KEY), client(OPERATOR_KEY[::-1])))
+    problem(api.get("/v1/orders", key=NEW_KEY), 401, "unauthorized")
+    assert api.get("/v1/orders/ord-1", key=OPERATOR_KEY[::-1]).json()["id"] == "ord-1"
+    reload(api, lambda text: text.replace(client(OPERATOR_KEY[::-1]), ""))
+    problem(api.get("/v1/orders", key=OPERATOR_KEY[::-1]), 401, "unauthorized")
+    assert api.get("/v1/orders/ord-1", key=OTHER_KEY).status_code == 200
+
+
 def test_an_api_beyond_loopback_does_not_lose_its_last_key(redis_server: EmbeddedRedis, tmp_path: Path) -> None:
     with running(tmp_path, redis_server.url, OTHER_KEY, host="0.0.0.0") as api:  # noqa: S104 - its own network
         reload(api, lambda text: text.replace(f'"{OTHER_KEY}"', ""), "configuration refused")

@@ -145,6 +145,23 @@ def test_a_missing_file_is_refused(folder: Folder, live: LiveConfig) -> None:
     assert live.config.accounts
 
 
+def test_a_secret_in_a_file_is_read_again(folder: Folder, live: LiveConfig) -> None:
+    secret = folder.file.with_name("secret")
+    secret.write_text("key-two\n")
+    folder.replace('api_key = "key-one"', f'api_key_file = "{secret}"')
+    assert reload(live).errors == ()
+    digest = live.state("key").digest
+    secret.write_text("key-three\n")
+    with capture_logs() as lines:
+        assert reload(live).errors == ()
+    assert lines[0]["changed"] == ["tiqets/default"]
+    assert live.state("key").digest != digest
+    secret.unlink()
+    [error] = reload(live).errors
+    assert "api_key_file" in error
+    assert live.config.accounts["tiqets/default"]
+
+
 def test_what_needs_a_restart_stays_and_is_named(folder: Folder, live: LiveConfig) -> None:
     folder.replace("localhost:6379", "elsewhere:6379")
     folder.replace("9464", "9465")

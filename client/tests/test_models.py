@@ -82,11 +82,12 @@ def test_every_time_of_rfc_3339_is_read(moment: datetime) -> None:
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
 )
 
 
-@given(st.dictionaries(st.sampled_from([*ORDER]), JSON))
+@given(st.dictionaries(st.sampled_from([*ORDER]), JSON, max_size=3))
 def test_whatever_replaces_a_field_is_read_or_named(fields: "dict[str, object]") -> None:
     try:
         Order.from_json({**ORDER, **fields})

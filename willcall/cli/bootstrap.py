@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Sized
+from contextlib import suppress
 
 from willcall.cli.output.console import print_note
 from willcall.config import Config, load
 from willcall.config.environment import proxy_variable
 from willcall.devtools.discovery import find_redis_url
+from willcall.stores.connection import StoreError
 from willcall.stores.registry import Stores
 
 NO_ACCOUNTS = (
@@ -45,8 +47,16 @@ def ignored_proxy(config: Config) -> str | None:
 
 
 def open_stores(config: Config) -> Stores:
-    """Return the stores, for commands that only read."""
-    return Stores.connect(config.settings.redis_url)
+    """Return the stores, for commands that only read. Raises UnreadableStateError."""
+    stores = Stores.connect(config.settings.redis_url)
+    check_schema(stores)
+    return stores
+
+
+def check_schema(stores: Stores) -> None:
+    """Check that this release can read the state. Raises UnreadableStateError."""
+    with suppress(StoreError):  # the command itself says that Redis is unavailable, if it needs it
+        stores.schema.check()
 
 
 def note_missing_accounts(accounts: Sized) -> None:

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Mapping
 from contextlib import suppress
 from queue import Empty, SimpleQueue
+from signal import SIGTERM
 from threading import Thread
 from time import monotonic
 from typing import Self
@@ -17,6 +18,7 @@ import structlog
 from willcall.runtime.live_config import LiveConfig
 from willcall.stores.connection import StoreError
 from willcall.stores.processes import HEARTBEAT_INTERVAL, ProcessStore
+from willcall.stores.schema import UnreadableStateError
 
 log = structlog.get_logger(__name__)
 
@@ -114,7 +116,17 @@ class HeartbeatSender:
             self._failing = False
 
     def _compare(self, state: str) -> None:
-        """Report if Redis was emptied or replaced since the last heartbeat. Raises StoreError."""
+        """Report if Redis was emptied or replaced since the last heartbeat, and stop if its state cannot be read.
+
+        Raises StoreError.
+        """
+        if self._state != state:
+            try:
+                self._processes.schema.open()
+            except UnreadableStateError as problem:
+                log.critical("state unreadable", process=self._name, error=problem)
+                os.kill(os.getpid(), SIGTERM)  # the next start says so, and exits
+                return
         if self._state not in {None, state}:
             log.error("state replaced", process=self._name)
             self._processes.report_replaced()

@@ -272,6 +272,8 @@ def operator_delivery_attempts(subject: str) -> str:
 PROCESSES = PREFIX + "processes"
 #: Hash: kind of process -> the last heartbeat of any of that kind (JSON).
 LAST_HEARTBEATS = PREFIX + "last_signs"
+#: Hash: the number of the highest schema that was written, and the least one that reads it (see `schema.py`).
+SCHEMA = PREFIX + "schema"
 #: Hash: `id`, random, set when the first process starts on an empty Redis; `replaced_at`, when a process last found a
 #: different id.
 STATE = PREFIX + "state"

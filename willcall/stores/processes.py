@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from willcall.stores import keys
 from willcall.stores.codec import compact_json, milliseconds
+from willcall.stores.schema import SchemaStore
 from willcall.stores.scripts import load
 
 if TYPE_CHECKING:
@@ -85,6 +86,8 @@ class ProcessStore:
     """Heartbeats in Redis."""
 
     def __init__(self, redis: "Redis") -> None:
+        #: Checked before this process works on the state.
+        self.schema = SchemaStore(redis)
         self._redis = redis
         self._record_heartbeat = load(redis, "record_heartbeat")
 

@@ -18,6 +18,7 @@ from willcall.stores.orders import OrderStore
 from willcall.stores.polls import PollStore
 from willcall.stores.processes import ProcessStore
 from willcall.stores.schedule import ScheduleStore
+from willcall.stores.schema import SchemaStore
 from willcall.stores.sessions import SessionStore
 from willcall.stores.stats import StatsStore
 from willcall.stores.submissions import SubmissionStore
@@ -48,6 +49,7 @@ class Stores:
     processes: ProcessStore
     sweeps: SweepStore
     dead_letters: DeadLetterStore
+    schema: SchemaStore
 
     @classmethod
     def connect(cls, url: str, timeout: float = SOCKET_TIMEOUT, retries: int = 1) -> "Stores":
@@ -75,4 +77,5 @@ class Stores:
             processes=ProcessStore(redis),
             sweeps=SweepStore(redis),
             dead_letters=DeadLetterStore(redis),
+            schema=SchemaStore(redis),
         )

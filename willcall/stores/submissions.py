@@ -10,6 +10,7 @@ from willcall.orders.model import Order, Status
 from willcall.stores import keys
 from willcall.stores.codec import compact_json, milliseconds, optional_milliseconds, spec_of
 from willcall.stores.messages import PollMessage
+from willcall.stores.schema import RECORD
 from willcall.stores.scripts import Arguments, load
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ def _submission(new: NewOrder) -> tuple[Sequence[str], Arguments]:
         keys.ACCOUNTS,
         keys.SUBMISSIONS,
         keys.pushes_ahead(account, order.reference),
+        keys.SCHEMA,
         *_client_keys(order),
     ], {
         "id": order.id,
@@ -108,6 +110,7 @@ def _submission(new: NewOrder) -> tuple[Sequence[str], Arguments]:
         "account_name": order.account,
         "client": order.client,
         "nonce": token_hex(8),
+        "schema": RECORD,
         "call_ends": milliseconds(_CALL_ENDS),
     }
 

@@ -1,18 +1,18 @@
 -- Accept one order, once.
 -- KEYS     order, spec, due index, index of pending orders, references, accounts, submission counter, pushes stored for
---          the reference; for a client's order also the client's index of pending orders, accounts and submission
+--          the reference, schema; for a client's order also the client's index of pending orders, accounts and submission
 --          counter, and the clients
 -- ARGS     id, account (key), digest (of what was submitted), spec (JSON), reference, not_before (ms, nil = at once),
 --          ceiling (ms until the deadline), provider, account_name, client (nil = none), nonce (of this call: a caller
 --          that lost the reply repeats it with the same nonce), call_ends (ms after which another call has ended for
---          sure)
+--          sure), schema = fields of the record that is written with the first order (see stores/schema.py)
 -- Returns  {'new', 'same' or 'conflict', due (ms) of the first message ('' = send none), now, 1 if pushes are stored
 --          for the order}
 
 -- include: clock
 
-local ORDER, SPEC, DUE, PENDING, REFERENCES, ACCOUNTS, SUBMISSIONS, PUSHES, CLIENT_PENDING, CLIENT_ACCOUNTS,
-  CLIENT_SUBMISSIONS, CLIENTS = unpack(KEYS)
+local ORDER, SPEC, DUE, PENDING, REFERENCES, ACCOUNTS, SUBMISSIONS, PUSHES, SCHEMA, CLIENT_PENDING,
+  CLIENT_ACCOUNTS, CLIENT_SUBMISSIONS, CLIENTS = unpack(KEYS)
 local args = cjson.decode(ARGV[1])
 
 local now = server_time()
@@ -27,6 +27,9 @@ if digest then
   return {own and 'new' or 'same', due, now, pushes}
 end
 local number = redis.call('INCR', SUBMISSIONS)
+if number == 1 then
+  for name, value in pairs(args.schema) do redis.call('HSETNX', SCHEMA, name, value) end
+end
 redis.call('SET', SPEC, args.spec)
 redis.call('HSET', ORDER, 'provider', args.provider, 'account', args.account_name, 'status', 'pending', 'seq', 1,
   'ask', 1, 'due', due, 'deadline', due + args.ceiling, 'submitted', now, 'number', number, 'digest', args.digest,

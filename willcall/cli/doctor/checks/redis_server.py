@@ -10,6 +10,7 @@ from willcall.cli.doctor.findings import Finding, Level, error, hidden, ok, warn
 from willcall.cli.output.console import redact_url
 from willcall.stores.connection import StoreError, probe
 from willcall.stores.outages import NotServingError, describe, remedy
+from willcall.stores.schema import SchemaStore, UnreadableStateError
 from willcall.stores.server_info import ServerInfo, read_server_info
 from willcall.views.formatting import format_duration
 
@@ -33,10 +34,19 @@ def check_redis(context: CheckContext) -> list[Finding]:
     """Check the Redis that stores the state."""
     found = check_server(context.redis, "redis_url", context.config.settings.redis_url, context.clock)
     try:
-        replaced = _check_replaced(context)
+        further = [*_check_schema(context), *_check_replaced(context)]
     except StoreError:
         return found
-    return [*(finding for finding in found if finding.level is not Level.OK), *replaced] if replaced else found
+    return [*(finding for finding in found if finding.level is not Level.OK), *further] if further else found
+
+
+def _check_schema(context: CheckContext) -> list[Finding]:
+    """Report that this release cannot read the state."""
+    try:
+        SchemaStore(context.redis).check()
+    except UnreadableStateError as problem:
+        return [error(str(problem), "Run the release that wrote it, or start afresh.")]
+    return []
 
 
 def _check_replaced(context: CheckContext) -> list[Finding]:

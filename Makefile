@@ -17,7 +17,7 @@ ONLY ?=
 # Pins that pyproject.toml allows stay as they are, but for `make constraints UPGRADE=1`.
 UPGRADE ?=
 
-.PHONY: help install develop demo test proof search check matrix release-check site format bench chaos overload \
+.PHONY: upgrade-check released-state help install develop demo test proof search check matrix release-check site format bench chaos overload \
   screenshots up constraints clean
 
 # Two installations at once would break .venv.
@@ -58,6 +58,12 @@ search: .venv/.installed-test ## search for inputs that break a promise: twenty 
 
 matrix: ## run unit, contract and property tests on each Python that is found of 3.11 to 3.14
 	.ci/matrix
+
+upgrade-check: install ## upgrade from the last release and go back, with orders in every stage: four minutes
+	.ci/upgrade
+
+released-state: install ## write the state of the last release for the tests: make released-state VERSION=1.0.0
+	.ci/upgrade --dump tests/fixtures/released-state/$(VERSION).json
 
 release-check: .venv/.installed-test .venv/.installed-release ## run what a release needs besides, by hand: every Python, image, chaos; ONLY='image chaos' selects
 	.ci/release-check $(ONLY)

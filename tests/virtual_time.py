@@ -238,14 +238,22 @@ def world(redis: "Redis", url: str, rate: Rate, seed: int = 1, **polling: Any) -
     """
     redis.flushdb()
     settings = {"strategy": "interval", "interval": [300, 300], "minimum": 1, "ceiling": 86_400} | polling
+    text = ""
+    for name in ["default", "other"] if rate.shared else ["default"]:
+        shared = f", shared = '{rate.shared}'" if rate.shared else ""
+        text += f"[providers.tiqets.{name}]\nbase_url = 'http://127.0.0.1:9/v2'\napi_key = 'k'\n"
+        text += f"rate = {{limit = {rate.limit}, period = {rate.period}, burst = {rate.burst}{shared}}}\n"
+        text += f"[providers.tiqets.{name}.polling]\n"
+        text += "".join(f"{key} = {each!r}\n" for key, each in settings.items())
+    with simulated(redis, url, text, seed) as made:
+        yield made
+
+
+@contextmanager
+def simulated(redis: "Redis", url: str, configuration: str, seed: int = 1) -> Iterator[World]:
+    """Return a simulation on what a Redis has, with a configuration. `redis` and `url` name the same server."""
     with TemporaryDirectory() as folder:
-        text = []
-        for name in ["default", "other"] if rate.shared else ["default"]:
-            shared = f", shared = '{rate.shared}'" if rate.shared else ""
-            text += [f"[providers.tiqets.{name}]\nbase_url = 'http://127.0.0.1:9/v2'\napi_key = 'k'\n"]
-            text += [f"rate = {{limit = {rate.limit}, period = {rate.period}, burst = {rate.burst}{shared}}}\n"]
-            text += [f"[providers.tiqets.{name}.polling]\n", *(f"{key} = {each!r}\n" for key, each in settings.items())]
-        Path(folder, "willcall.toml").write_text("".join(text))
+        Path(folder, "willcall.toml").write_text(configuration)
         config = load({}, Path(folder))
         with (
             patch.object(scripts, "source", _on_our_clock),

@@ -1,0 +1,108 @@
+"""The state that the last releases have left: this code reads every key of it, and brings every order to its end."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from bench.upgrade.scenario import ACCOUNTS
+from bench.upgrade.state_dump import dump, load
+from schedules.sweeps import run_sweep
+from tests.virtual_time import START, World, simulated
+from willcall.devtools.embedded_redis import EmbeddedRedis
+from willcall.orders.model import OPEN, Order, Status
+from willcall.orders.outcomes import Issued
+from willcall.simulator.account_tables import to_toml
+from willcall.stores import keys
+from willcall.stores.listing import OrderFilter
+from willcall.usecases.accounts import resume
+from willcall.views.accounts import account_schema, view_account
+
+FOLDER = Path(__file__).parents[1] / "fixtures" / "released-state"
+STATES = sorted(FOLDER.glob("*.json"))
+
+
+def configuration() -> str:
+    providers: dict[str, dict[str, Any]] = {}
+    credentials = {
+        "tiqets": {"api_key": "test-key"},
+        "tixstock": {"bearer_token": "test-token"},
+        "voordemensen": {"client_name": "theatre"},
+        "paylogic": {"username": "u", "password": "test-password"},
+        "funtrips": {"base_url": "http://127.0.0.1:9", "public_bearer": "test-token"},
+    }
+    for key in ACCOUNTS:
+        provider, _, name = key.partition("/")
+        providers.setdefault(provider, {})[name] = credentials[provider] | {"base_url": "http://127.0.0.1:9"}
+    return to_toml({"providers": providers})
+
+
+@pytest.fixture(params=STATES, ids=lambda path: path.stem)
+def state(
+    request: pytest.FixtureRequest, redis: Redis, redis_server: EmbeddedRedis
+) -> Iterator[tuple[World, dict[str, Any]]]:
+    redis.flushdb()
+    document = load(redis, request.param)
+    with simulated(redis, redis_server.url, configuration()) as made:
+        made.set_clock(document["at"] / 1_000 - START)
+        yield made, document
+
+
+def orders_of(made: World, document: dict[str, Any]) -> dict[str, Order]:
+    return {order_id: made.order(order_id) for order_id in document["orders"] if _is_submitted(made, order_id)}
+
+
+def _is_submitted(made: World, order_id: str) -> bool:
+    return bool(made.redis.exists(keys.order(order_id)))
+
+
+def test_a_state_is_stored_for_the_tests() -> None:
+    assert STATES
+
+
+def test_everything_in_it_can_be_read_and_shown(state: tuple[World, dict[str, Any]]) -> None:
+    made, document = state
+    stores, orders = made.context.stores, orders_of(made, document)
+    stores.schema.open()
+    assert {order.status for order in orders.values()} >= {Status.PENDING, Status.FULFILLED, Status.EXPIRED}
+    listed = stores.listing.page(OrderFilter(), 1_000)
+    assert {order.id for order in listed.orders} == set(orders)
+    for order in orders.values():
+        assert all(attempt.outcome for attempt in stores.orders.timeline(order.id))
+        stores.deliveries.get(order.id)
+    assert {event.order_id for event in stores.events.list_after(None, 1_000)} <= set(orders)
+    for account in made.context.accounts.values():
+        account_schema(view_account(stores, account, made.redis.time()[0]))
+    assert stores.dead_letters.count() == 1
+    assert list(stores.inbox.list_all())
+    assert None not in stores.fetches.progress([one for one, _ in stores.fetches.oldest(100)])
+
+
+def test_its_orders_go_on_to_their_end(state: tuple[World, dict[str, Any]]) -> None:
+    made, document = state
+    before = {order_id for order_id, order in orders_of(made, document).items() if order.status in OPEN}
+    made.answers = lambda _order, _at: Issued(tickets=())
+    for account in made.context.accounts.values():
+        resume(made.context, account, override=True)
+    made.run(made.now + 4_000)
+    for name in ("reconcile", "documents", "notify", "inbox", "prune"):
+        run_sweep(made.context, name)
+    ended = orders_of(made, document)
+    assert before
+    assert {ended[order_id].status for order_id in before} == {Status.FULFILLED}
+    assert not made.open_orders()
+
+
+def test_a_dump_is_what_was_loaded(
+    state: tuple[World, dict[str, Any]], redis_server: EmbeddedRedis, tmp_path: Path
+) -> None:
+    document = state[1]
+    with Redis.from_url(redis_server.url) as raw:
+        dump(raw, tmp_path / "again.json")
+    again = json.loads((tmp_path / "again.json").read_text())
+    assert {name: record["value"] for name, record in again["keys"].items()} == {
+        name: record["value"] for name, record in document["keys"].items()
+    }

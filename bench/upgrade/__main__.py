@@ -1,6 +1,7 @@
 """`python -m bench.upgrade`: from the last release to this one and back."""
 
 import argparse
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -9,6 +10,7 @@ from tempfile import mkdtemp
 from bench.upgrade.releases import CURRENT, NoReleaseError, Release, check_out, released_commit, remove
 from bench.upgrade.run import dump_state, run
 from bench.upgrade.scenario import scenario
+from willcall.devtools.local_deployment import StartError
 
 #: Nothing could be checked.
 LEFT_OUT = 77
@@ -32,7 +34,10 @@ def main() -> int:
             missing = dump_state(released, folder / "dump", scenario(), arguments.dump)
             sys.stdout.write("\n".join([f"the state of {released.name} is in {arguments.dump}", *missing]) + "\n")
             return int(bool(missing))
-        return max(_report(released, CURRENT, folder / "upgrade"), _report(CURRENT, released, folder / "way-back"))
+        failed = max(_report(released, CURRENT, folder / "upgrade"), _report(CURRENT, released, folder / "way-back"))
+        if not failed:
+            shutil.rmtree(folder, ignore_errors=True)
+        return failed
     finally:
         remove(released)
 
@@ -41,7 +46,10 @@ def _report(first: Release, second: Release, folder: Path) -> int:
     started = time.monotonic()
     folder.mkdir()
     made = scenario()
-    problems = run(first, second, folder, made)
+    try:
+        problems = run(first, second, folder, made)
+    except StartError as error:
+        problems = [f"a process did not start; its log ends with: {error}"]
     result = "FAILED" if problems else "every order ended as scripted, and no event was lost or doubled"
     lines = [f"{first.name} -> {second.name}, {len(made.orders)} orders, {time.monotonic() - started:.0f} s: {result}"]
     lines += [f"  {problem}" for problem in [*problems, *([f"logs are in {folder}"] if problems else [])]]

@@ -222,7 +222,7 @@ def _judge(system: Upgrade, redis: Redis) -> list[str]:
             problems.append(f"{order.id}: has the events {[kind for _, kind in mine]}, not {list(order.events)}")
         if stored and any(t.kind == "pdf" and not t.document for t in stored.tickets):
             problems.append(f"{order.id}: lacks a document")
-        problems += _judge_callbacks(system.receiver, order.id, [event for event, _ in mine])
+        problems += judge_callbacks(system.receiver, order.id, [event for event, _ in mine])
     verdict = system.providers.verdict()
     if not verdict["ok"]:
         problems.append(f"the providers complain: {verdict['faults']}")
@@ -236,7 +236,7 @@ def _judge(system: Upgrade, redis: Redis) -> list[str]:
     return problems
 
 
-def _judge_callbacks(receiver: CallbackReceiver, order_id: str, events: list[str]) -> list[str]:
+def judge_callbacks(receiver: CallbackReceiver, order_id: str, events: list[str]) -> list[str]:
     """Return what is wrong with an order's callbacks: the last event accepted, none twice, none of another id."""
     received = [one for one in receiver.received if one.path == f"/{order_id}"]
     accepted = [one.id for one in received if one.status == 200]

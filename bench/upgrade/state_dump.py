@@ -35,18 +35,18 @@ def _read(redis: Any, name: str) -> dict[str, Any]:
     kind, kept = redis.type(name).decode(), redis.pttl(name)
     match kind:
         case "string":
-            value: Any = _text(redis.get(name) or b"")
+            value: Any = to_text(redis.get(name) or b"")
         case "hash":
-            value = {_text(key): _text(value) for key, value in sorted(redis.hgetall(name).items())}
+            value = {to_text(key): to_text(value) for key, value in sorted(redis.hgetall(name).items())}
         case "list":
-            value = [_text(item) for item in redis.lrange(name, 0, -1)]
+            value = [to_text(item) for item in redis.lrange(name, 0, -1)]
         case "set":
-            value = sorted(map(_text, redis.smembers(name)))
+            value = sorted(map(to_text, redis.smembers(name)))
         case "zset":
-            value = [[_text(member), score] for member, score in redis.zrange(name, 0, -1, withscores=True)]
+            value = [[to_text(member), score] for member, score in redis.zrange(name, 0, -1, withscores=True)]
         case "stream":
             value = [
-                [_text(entry), {_text(key): _text(text) for key, text in fields.items()}]
+                [to_text(entry), {to_text(key): to_text(text) for key, text in fields.items()}]
                 for entry, fields in redis.xrange(name)
             ]
     return {"type": kind, **({"kept": kept} if kept >= 0 else {}), "value": value}
@@ -56,29 +56,32 @@ def _write(pipe: Any, name: str, record: dict[str, Any]) -> None:
     value = record["value"]
     match record["type"]:
         case "string":
-            pipe.set(name, _bytes(value))
+            pipe.set(name, to_bytes(value))
         case "hash":
-            pipe.hset(name, mapping={_bytes(key): _bytes(each) for key, each in value.items()})
+            pipe.hset(name, mapping={to_bytes(key): to_bytes(each) for key, each in value.items()})
         case "list":
-            pipe.rpush(name, *map(_bytes, value))
+            pipe.rpush(name, *map(to_bytes, value))
         case "set":
-            pipe.sadd(name, *map(_bytes, value))
+            pipe.sadd(name, *map(to_bytes, value))
         case "zset":
-            pipe.zadd(name, {_bytes(member): score for member, score in value})
+            pipe.zadd(name, {to_bytes(member): score for member, score in value})
         case "stream":
             for entry, fields in value:
-                pipe.xadd(name, {_bytes(key): _bytes(each) for key, each in fields.items()}, id=_bytes(entry))
+                pipe.xadd(name, {to_bytes(key): to_bytes(each) for key, each in fields.items()}, id=to_bytes(entry))
     if "kept" in record:
         pipe.pexpire(name, record["kept"])
 
 
-def _text(value: bytes) -> str:
-    """Return bytes as text; what is not UTF-8 in base64, behind a character that no stored text begins with."""
+def to_text(value: bytes) -> str:
+    """Return bytes as text; what is not UTF-8 in base64, behind a character that no text begins with."""
     try:
-        return value.decode()
+        text = value.decode()
     except UnicodeDecodeError:
+        text = ""
+    if value and (not text or text.startswith("\0")):
         return "\0" + b64encode(value).decode()
+    return text
 
 
-def _bytes(value: str) -> bytes:
+def to_bytes(value: str) -> bytes:
     return b64decode(value[1:]) if value.startswith("\0") else value.encode()

@@ -1,14 +1,13 @@
 """The state that the last releases have left: this code reads every key of it, and brings every order to its end."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from redis import Redis
 
-from bench.upgrade.scenario import ACCOUNTS
 from bench.upgrade.state_dump import dump, load
 from schedules.sweeps import run_sweep
 from tests.virtual_time import START, World, simulated
@@ -25,7 +24,7 @@ FOLDER = Path(__file__).parents[1] / "fixtures" / "released-state"
 STATES = sorted(FOLDER.glob("*.json"))
 
 
-def configuration() -> str:
+def configuration(accounts: Sequence[str]) -> str:
     providers: dict[str, dict[str, Any]] = {}
     credentials = {
         "tiqets": {"api_key": "test-key"},
@@ -34,7 +33,7 @@ def configuration() -> str:
         "paylogic": {"username": "u", "password": "test-password"},
         "funtrips": {"base_url": "http://127.0.0.1:9", "public_bearer": "test-token"},
     }
-    for key in ACCOUNTS:
+    for key in accounts:
         provider, _, name = key.partition("/")
         providers.setdefault(provider, {})[name] = credentials[provider] | {"base_url": "http://127.0.0.1:9"}
     return to_toml({"providers": providers})
@@ -46,7 +45,7 @@ def state(
 ) -> Iterator[tuple[World, dict[str, Any]]]:
     redis.flushdb()
     document = load(redis, request.param)
-    with simulated(redis, redis_server.url, configuration()) as made:
+    with simulated(redis, redis_server.url, configuration(document["accounts"])) as made:
         made.set_clock(document["at"] / 1_000 - START)
         yield made, document
 

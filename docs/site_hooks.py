@@ -1,7 +1,7 @@
 """Hooks of mkdocs: files outside docs/ that pages link to become pages of the site.
 
-So one link works on a code host and on the site, and the site needs no other host. README.md, CONTRIBUTING.md and
-CHANGELOG.md go to project/, files of code and configuration to source/.
+So one link works on a code host and on the site, and the site needs no other host. README.md, CONTRIBUTING.md,
+CHANGELOG.md and the README.md of the client go to project/, files of code and configuration to source/.
 """
 
 import logging
@@ -36,7 +36,7 @@ def on_pre_build(config: "MkDocsConfig") -> None:  # noqa: ARG001 - mkdocs' sign
 
 def on_files(files: Files, config: "MkDocsConfig") -> Files:
     """Add the pages of what lies outside docs/ or is no page."""
-    for page in ROOT.glob("*.md"):
+    for page in _project_pages():
         files.append(File.generated(config, _place(page), content=page.read_text(encoding="utf-8")))
     linked = {target_of(page, link) for page in pages() for link in links(page.read_text(encoding="utf-8"))}
     for target in sorted(path for path in linked if path and path.is_file()):
@@ -49,7 +49,7 @@ def on_files(files: Files, config: "MkDocsConfig") -> Files:
 def on_page_markdown(markdown: str, page: "Page", **_: object) -> str:
     """Point the links of a page to where their targets are on the site."""
     place = page.file.src_uri
-    origins = {_place(path): path for path in ROOT.glob("*.md")}
+    origins = {_place(path): path for path in _project_pages()}
     origin = origins.get(place, DOCS / place)
 
     def moved(link: str) -> str:
@@ -70,10 +70,14 @@ def on_post_build(config: "MkDocsConfig") -> None:
                 log.warning("loaded from another host: %s in %s", host, path.relative_to(config.site_dir))
 
 
+def _project_pages() -> "list[Path]":
+    return [*ROOT.glob("*.md"), ROOT / "client" / "README.md"]
+
+
 def _place(path: "Path") -> str:
     """Where a file of the repository is on the site, as mkdocs names sources."""
-    if path.parent == ROOT and path.suffix == ".md":
-        return f"project/{path.name.lower()}"
+    if path in _project_pages():
+        return f"project/{path.relative_to(ROOT).as_posix().lower()}"
     if path.is_relative_to(DOCS) and path.suffix in {".md", *_PICTURES}:
         return path.relative_to(DOCS).as_posix()
     return f"source/{path.relative_to(ROOT).as_posix()}.md"

@@ -158,6 +158,17 @@ def test_a_throttled_account_is_a_warning(make_context: MakeContext) -> None:
     assert (level, what[:34]) == ("warning", "tiqets/default is rate-limiting us")
 
 
+def test_requests_of_a_shared_rate_that_are_booked_far_ahead_are_one_warning(
+    make_context: MakeContext, redis: "Redis"
+) -> None:
+    account = {"api_key": "a-key-of-a-test", "rate": {"shared": "address"}}
+    context = make_context(providers={"tiqets": {"one": account, "two": account}})
+    redis.zadd(keys.bookings("shared:address"), {"order:ord-1": (context.now() + 7_000) * 1_000})
+    ((level, what),) = messages(context, "accounts")
+    assert level == "warning"
+    assert "with all accounts of the shared rate address" in what
+
+
 def test_requests_booked_far_ahead_are_a_warning_except_by_a_throttle(
     make_context: MakeContext, redis: "Redis"
 ) -> None:

@@ -85,11 +85,11 @@ def _cells(view: AccountView, now: float, delayed: Text, *, beat: bool) -> list[
     state, rate = view.state, view.account.rate
     tokens = Text(f"{state.tokens} of {state.burst} now\n")
     tokens.append(f"{rate.limit:g} per {rate.period:g} s", "dim")
-    if rate.shared:
-        tokens.append(f"\nshared: {rate.shared}", "dim")
     health = Text(describe_health(state, now, held=view.held, beat=beat), HEALTH_STYLES[state.without_pause.health])
     if state.throttles:
         health.append(f"\n429s: {state.throttles:,}", "dim")
+    if rate.shared:
+        health.append(f"\nshared rate: {rate.shared}", "dim")
     backlog = Text("\n").join(filter(None, [Text(_listed(asdict(view.backlog))), delayed]))
     return [Text(view.account.key), health, tokens, backlog, Text(_listed(view.counts))]
 

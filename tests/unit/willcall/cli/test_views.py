@@ -232,7 +232,8 @@ def test_a_list_shows_what_an_order_waits_for(
 def test_accounts_are_shown_in_full(printed: Print, width: int) -> None:
     adapter = ADAPTERS["voordemensen"]
     credentials = Credentials(base_url="https://example.com")
-    account = Account("voordemensen", "default", adapter, credentials, Rate(290, 60, 10), adapter.defaults.polling)
+    rate = Rate(290, 60, 10, shared="one-address")
+    account = Account("voordemensen", "default", adapter, credentials, rate, adapter.defaults.polling)
     state = replace(WELL, health=AccountHealth.PAUSED, until=NOW + 900, throttles=3)
     waiting = DelayedStats(count=1_500, next_due=NOW - 9, lag=9.0)
     view = AccountView(account, state, AccountBacklog(900, 20, 3), {Status.PENDING: 1_023, Status.FULFILLED: 1_345})
@@ -243,6 +244,8 @@ def test_accounts_are_shown_in_full(printed: Print, width: int) -> None:
         "3 held",
         "1,345 fulfilled",
         "290 per 60 s",
+        "shared rate:",
+        "one-address",
         "429s: 3",
         "1,500 queued",
         "9 s behind",

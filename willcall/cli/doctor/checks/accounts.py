@@ -25,7 +25,8 @@ def check_accounts(context: CheckContext) -> list[Finding]:
     beat = bool(context.processes.running("beat"))
     found = [judge_account(view, now, beat=beat) for view in views if view.state.health in ACCOUNT_TROUBLES]
     limit = context.config.settings.sweeps.booked_ahead
-    found += [_overbooked(view, now) for view in views if view.state.booked_ahead(now) > limit]
+    overbooked = [view for view in views if view.state.booked_ahead(now) > limit]
+    found += [_overbooked(view, now) for view in {view.account.bucket: view for view in overbooked}.values()]
     for key, waiting in unconfigured_accounts(stores, accounts).items():
         found.append(_account_finding(ACCOUNT_TROUBLES["unconfigured"], key, "", waiting))
     return found or [ok(f"{format_count(len(accounts), 'account')}, all healthy" if accounts else "none")]
@@ -48,6 +49,8 @@ def judge_account(view: AccountView, now: float, *, beat: bool) -> Finding:
 def _overbooked(view: AccountView, now: float) -> Finding:
     state = view.state
     when = f": {format_count(state.booked, 'request')}, the last in {format_duration(state.booked_ahead(now))}"
+    if view.account.rate.shared:
+        when += f", with all accounts of the shared rate {view.account.rate.shared}"
     return _account_finding(ACCOUNT_TROUBLES["overbooked"], view.account.key, when, view.open_orders)
 
 

@@ -27,6 +27,11 @@ ALIVE = [RunningProcess(kind, kind, NOW - 600, NOW - 2, {}) for kind in ("worker
 MakeAccount = Callable[..., AccountOverview]
 
 
+def test_the_rate_used_is_that_of_all_accounts_that_share_it(make_account: MakeAccount) -> None:
+    shared = replace(make_account(), recent=Counter({"outcome:issued": 90}), sharing=Counter({"outcome:issued": 900}))
+    assert shared.rate_used == pytest.approx(900 / (10 * 15 * 60))
+
+
 @pytest.fixture
 def make_account() -> MakeAccount:
     """Makes the summary of an account with the given counts."""

@@ -8,6 +8,7 @@ find_python() {
   for python in "python$1" $(ls -d "${PYENV_ROOT:-$HOME/.pyenv}/versions/$1".*/bin/python 2>/dev/null | sort -rV); do
     "$python" -c "import sys; sys.exit('%d.%d' % sys.version_info[:2] != '$1')" 2>/dev/null && { echo "$python"; return; }
   done
+  return 0
 }
 
 # Says why something was not done. `.ci/release-check` repeats these lines at its end.

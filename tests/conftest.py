@@ -73,6 +73,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=place)
 
 
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Fail a test after which loggers would remember how it set up logging, so that later ones capture nothing."""
+    if structlog.get_config()["cache_logger_on_first_use"]:
+        structlog.configure(cache_logger_on_first_use=False)
+        pytest.fail(f"{item.name} sets up logging outside own_logging()")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say what was left out for want of a tool."""
     line = left_out(terminalreporter.getreports("skipped"))

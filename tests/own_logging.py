@@ -15,7 +15,7 @@ import structlog
 @contextmanager
 def own_logging() -> Iterator[None]:
     """What `configure_logging` changes in a process is as it was after the block, and no logger remembers it."""
-    configure = structlog.configure
+    configure, before = structlog.configure, structlog.get_config()
 
     def uncached(**options: Any) -> None:
         configure(**{**options, "cache_logger_on_first_use": False})
@@ -33,4 +33,4 @@ def own_logging() -> Iterator[None]:
     ):
         yield
     logging.captureWarnings(False)
-    structlog.reset_defaults()
+    structlog.configure(**before)

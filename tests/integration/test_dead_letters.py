@@ -2,12 +2,14 @@
 
 import json
 from base64 import b64decode
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 from typer.testing import CliRunner
 
 from tests.integration.doctor.conftest import MakeContext, make_context, messages  # noqa: F401 - a fixture
+from tests.own_logging import own_logging
 from willcall.cli.main import app
 from willcall.devtools.embedded_redis import EmbeddedRedis, free_port
 from willcall.orders.errors import BrokerUnavailableError
@@ -34,9 +36,10 @@ def letters(redis: "Redis") -> DeadLetterStore:
 
 
 @pytest.fixture
-def willcall(redis_server: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+def willcall(redis_server: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch) -> Iterator[CliRunner]:
     monkeypatch.setenv("WILLCALL_REDIS_URL", redis_server.url)
-    return CliRunner()
+    with own_logging():
+        yield CliRunner()
 
 
 def test_dead_letters_are_listed_newest_first(letters: DeadLetterStore, willcall: CliRunner) -> None:

@@ -217,8 +217,8 @@ def test_a_client_uses_its_own_orders_as_a_backend_would(api: Running) -> None:
     problem(api.post(f"{path}/poll", {"now": True}, key=SHOP_KEY), 403, "forbidden")
     problem(api.post(f"{path}/redeliver", key=SHOP_KEY), 409, "closed")
     assert api.post(f"{path}/cancel", key=SHOP_KEY).json()["status"] == "cancelled"
-    api.get(path, key=SHOP_KEY, headers={"X-Request-Id": "find-me"})
-    assert [line for line in api.log.splitlines() if "find-me" in line and '"client": "shop"' in line]
+    api.get(path, key=SHOP_KEY, headers={"X-Request-Id": "find-the-client"})
+    assert [line for line in api.log.splitlines() if "find-the-client" in line and '"client": "shop"' in line]
     (event,) = api.get("/v1/events", key=SHOP_KEY).json()["items"]
     assert (event["type"], event["data"]["client"]) == ("order.cancelled", "shop")
 

@@ -5,9 +5,10 @@ import signal
 from unittest.mock import patch
 
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from tests.integration.stores.conftest import StoreHarness
+from tests.own_logging import own_logging
 from tests.waiting import wait_until
 from willcall.cli.main import app
 from willcall.config import load
@@ -19,6 +20,11 @@ from willcall.stores.schema import UnreadableStateError
 from workers.startup import refuse_unusable_servers
 
 OWN = {"number": str(schema.NUMBER), "readable_by": str(schema.READABLE_BY)}
+
+
+def invoke(arguments: list[str]) -> Result:
+    with own_logging():
+        return CliRunner().invoke(app, arguments)
 
 
 def newer(number: int, readable_by: int) -> dict[str, str]:
@@ -89,7 +95,7 @@ def test_every_command_says_why_it_refuses_a_state(
     monkeypatch.setenv("WILLCALL_REDIS_URL", redis_server.url)
     monkeypatch.setenv("WILLCALL_PROVIDERS__TIQETS__DEFAULT__API_KEY", "k")
     harness.redis.hset(keys.SCHEMA, mapping=newer(schema.NUMBER + 2, schema.NUMBER + 1))
-    result = CliRunner().invoke(app, command)
+    result = invoke(command)
     assert isinstance(result.exception, UnreadableStateError)
     assert harness.redis.keys() == [keys.SCHEMA]
 
@@ -99,7 +105,7 @@ def test_the_doctor_reports_a_state_that_cannot_be_read(
 ) -> None:
     monkeypatch.setenv("WILLCALL_REDIS_URL", redis_server.url)
     harness.redis.hset(keys.SCHEMA, mapping=newer(schema.NUMBER + 2, schema.NUMBER + 1))
-    result = CliRunner().invoke(app, ["doctor", "--json"])
+    result = invoke(["doctor", "--json"])
     assert "was written by a newer release" in json.dumps(json.loads(result.stdout))
     assert result.exit_code == 1
 

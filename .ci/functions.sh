@@ -15,3 +15,9 @@ find_python() {
 left_out() {
   echo "Left out: $*"
 }
+
+# Builds the wheel of a project, `.` or `client`, from the checkout as it is now, and prints its path: $2 is a new folder.
+build_wheel() {
+  .venv/bin/python -m build "$1" --wheel --outdir "$2" >"$2.log" 2>&1 || { cat "$2.log" >&2; return 1; }
+  ls "$2"/*.whl
+}

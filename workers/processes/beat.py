@@ -1,9 +1,12 @@
 """Beat, which sends the sweeps when they are due. Any number of beats may run."""
 
+import signal
+from types import FrameType
 from typing import Any
 
 import structlog
-from celery.beat import ScheduleEntry, Scheduler, SchedulingError
+from celery.apps.beat import Beat
+from celery.beat import ScheduleEntry, Scheduler, SchedulingError, Service
 
 from schedules.tasks import beat_schedule
 from willcall.runtime import hangup
@@ -16,6 +19,9 @@ from workers.startup import refuse_unusable_servers
 
 log = structlog.get_logger(__name__)
 
+#: Seconds that beat has to end. A broker that accepts a connection and never answers would hold it for good.
+_END_TIMEOUT = 10
+
 
 def run_beat(live: LiveConfig) -> None:
     """Run beat."""
@@ -25,7 +31,24 @@ def run_beat(live: LiveConfig) -> None:
     follow(live, app, redactor)
     with live, HeartbeatSender(app.willcall.stores.processes, "beat", live=live) as app.heartbeat:
         hangup.handle(live.request)
-        app.Beat(scheduler=SweepScheduler, max_interval=BEAT, loglevel="INFO", quiet=True).run()
+        SweepBeat(app=app, scheduler=SweepScheduler, max_interval=BEAT, loglevel="INFO", quiet=True).run()
+
+
+class SweepBeat(Beat):
+    """Ends between two ticks. Celery's own ends at once, also within a message that it sends.
+
+    Celery then closes the connection, and over RabbitMQ waits without end for an answer that it has read half of.
+    """
+
+    def install_sync_handler(self, service: Service) -> None:
+        """Handle SIGTERM and SIGINT."""
+
+        def on_signal(_: int, __: FrameType | None) -> None:
+            service.scheduler.ending = True
+            signal.alarm(_END_TIMEOUT)
+
+        signal.signal(signal.SIGTERM, on_signal)
+        signal.signal(signal.SIGINT, on_signal)
 
 
 class SweepScheduler(Scheduler):
@@ -34,6 +57,8 @@ class SweepScheduler(Scheduler):
     #: Celery's own is one producer for good: it never sends again once its connection was lost, and it waits for the
     #: broker without a heartbeat. Without it each sweep takes one from the pool, which reconnects.
     producer = None
+    #: Whether the next tick ends this process.
+    ending = False
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -42,6 +67,8 @@ class SweepScheduler(Scheduler):
 
     def tick(self, *arguments: Any, **options: Any) -> float:
         """Return the seconds until the next tick."""
+        if self.ending:
+            raise SystemExit
         self.app.heartbeat.beat()
         sweeps = self.app.willcall.settings.sweeps
         if sweeps != self._sweeps:

@@ -57,7 +57,13 @@ def run_sweep(context: Context, name: str, budget: float = BUDGET) -> dict[str, 
 
 
 def sweep_for(context: Context, name: str, budget: float) -> SweepResult | None:
-    """Run a sweep for about `budget` seconds and record its result. Returns None if it is running already."""
+    """Run a sweep for about `budget` seconds and record its result.
+
+    Returns None if it is running already, or if only the beat of a newer release knows it.
+    """
+    if name not in SWEEPS:
+        log.info("unknown sweep", sweep=name)
+        return None
     with context.stores.leases.hold(f"sweep:{name}", LEASE, max(LONGEST, budget)) as lease:
         if not lease:
             return None

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,40 @@ def test_everything_in_it_can_be_read_and_shown(state: tuple[World, dict[str, An
     assert stores.dead_letters.count() == 1
     assert list(stores.inbox.list_all())
     assert None not in stores.fetches.progress([one for one, _ in stores.fetches.oldest(100)])
+
+
+def with_more(value: Any) -> Any:
+    """Return a JSON value with another member in each object and another element in each row of plain values."""
+    if isinstance(value, dict):
+        return {name: with_more(member) for name, member in value.items()} | {"added": {"later": 1}}
+    if isinstance(value, list) and value and not any(isinstance(item, dict) for item in value):
+        return [*value, "added later"]
+    return [with_more(item) for item in value] if isinstance(value, list) else value
+
+
+def test_what_the_next_release_adds_is_ignored(state: tuple[World, dict[str, Any]]) -> None:
+    """It may run beside this one."""
+    made, document = state
+    raw, stores, orders = made.redis, made.context.stores, orders_of(made, document)
+    for order_id in orders:
+        raw.hset(keys.order(order_id), mapping={"added": "later", "attention": "added later"})
+        for key in filter(raw.exists, (keys.spec(order_id), keys.tickets(order_id))):
+            raw.set(key, json.dumps(with_more(json.loads(str(raw.get(key))))))
+        for key in (keys.attempts(order_id), keys.delivery_attempts(order_id)):
+            lines = raw.lrange(key, 0, -1)
+            raw.delete(key)
+            raw.rpush(key, *[json.dumps(with_more(json.loads(line))) for line in lines], "[0, 1, 2, 3, 4, 5, 6]")
+    for sweep, run in raw.hgetall(keys.SWEEPS).items():
+        raw.hset(keys.SWEEPS, mapping={sweep: json.dumps([*json.loads(run), "added later"]), "added later": run})
+    for order_id, order in orders_of(made, document).items():
+        assert [replace(ticket, extra={}) for ticket in order.tickets] == [
+            replace(ticket, extra={}) for ticket in orders[order_id].tickets
+        ]
+        assert order.attention is None
+        assert stores.orders.timeline(order_id)
+        stores.deliveries.attempts(order_id)
+    assert stores.sweeps.last_runs()
+    assert run_sweep(made.context, "added later") is None
 
 
 def test_its_orders_go_on_to_their_end(state: tuple[World, dict[str, Any]]) -> None:

@@ -1,6 +1,7 @@
 """Orders, tickets and attempts as the JSON of `willcall.schemas`, and tickets back."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from willcall.orders.model import Attempt, Order, Ticket, TicketKind, TicketStatus
@@ -13,6 +14,12 @@ def rfc3339(moment: float | None) -> str | None:
     return None if moment is None else format_utc(utc(moment))
 
 
+def known_members(kind: type[Any], document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the members of a document that are fields of a dataclass. A newer release may write further ones."""
+    names = {field.name for field in fields(kind)}
+    return {name: value for name, value in document.items() if name in names}
+
+
 def ticket_to_json(ticket: Ticket) -> dict[str, Any]:
     return _ticket(ticket).to_json()
 
@@ -20,7 +27,7 @@ def ticket_to_json(ticket: Ticket) -> dict[str, Any]:
 def ticket_from_json(document: Mapping[str, Any]) -> Ticket:
     """Read a ticket that `ticket_to_json` wrote."""
     enums = {"kind": TicketKind(document["kind"]), "status": TicketStatus(document.get("status", TicketStatus.VALID))}
-    return Ticket(**{**document, **enums})
+    return Ticket(**{**known_members(Ticket, document), **enums})
 
 
 def order_schema(order: Order) -> schemas.Order:

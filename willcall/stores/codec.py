@@ -91,7 +91,7 @@ def order_from(order_id: str, fields: Mapping[str, str], spec_text: str, tickets
         submitted_at=int(fields["submitted"]) / 1_000,
         deadline_at=int(fields["deadline"]) / 1_000,
         seq=int(fields["seq"]),
-        attention=Attention(fields["attention"]) if "attention" in fields else None,
+        attention=_attention(fields.get("attention")),
         attention_at=seconds(fields.get("attention_at")),
         reason=fields.get("reason"),
         provider_status=fields.get("provider_status"),
@@ -117,6 +117,11 @@ def order_from(order_id: str, fields: Mapping[str, str], spec_text: str, tickets
     )
 
 
+def _attention(text: str | None) -> Attention | None:
+    """Return a reason, or `None` for one of a newer release."""
+    return Attention(text) if text in set(Attention) else None
+
+
 def attempt_text(attempt: Attempt) -> str:
     """Return an attempt as a compact JSON list."""
     countdown = None if attempt.countdown is None else round(attempt.countdown, 3)
@@ -134,5 +139,5 @@ def attempt_text(attempt: Attempt) -> str:
 
 def attempt_from(text: str) -> Attempt:
     """Return an attempt from its JSON."""
-    at, outcome, http_status, countdown, why, late = json.loads(text)
+    at, outcome, http_status, countdown, why, late, *_ = json.loads(text)
     return Attempt(at / 1_000, outcome, http_status, countdown, why, late)

@@ -313,4 +313,4 @@ def _line(attempt: DeliveryAttempt) -> str:
 
 def _try(line: str) -> DeliveryAttempt:
     at, *rest = json.loads(line)
-    return DeliveryAttempt(at / 1_000, *rest)
+    return DeliveryAttempt(at / 1_000, *rest[:5])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from willcall.orders.alerts import AccountChange, account_alert_data, with_advice
-from willcall.orders.serialization import rfc3339
+from willcall.orders.serialization import known_members, rfc3339
 from willcall.stores import keys
 from willcall.stores.codec import compact_json
 
@@ -93,5 +93,8 @@ def read_operator_event(fields: Mapping[str, str]) -> OperatorEvent:
     """Return an event from its fields in Redis."""
     subject, data = fields["subject"], json.loads(fields["data"])
     kind, _, name = subject.partition(":")
-    data = account_alert_data(name, AccountChange(**data)) if kind == "account" else with_advice(data)
+    if kind == "account":
+        data = account_alert_data(name, AccountChange(**known_members(AccountChange, data)))
+    else:
+        data = with_advice(data)
     return OperatorEvent(fields["id"], fields["type"], int(fields["at"]) / 1_000, subject, data)

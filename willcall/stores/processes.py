@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from secrets import token_hex
 from typing import TYPE_CHECKING, cast
 
+from willcall.orders.serialization import known_members
 from willcall.stores import keys
 from willcall.stores.codec import compact_json, milliseconds
 from willcall.stores.schema import SchemaStore
@@ -174,5 +175,5 @@ class ProcessStore:
 def _configuration(text: str | None) -> ConfigurationState | None:
     if not text:
         return None
-    fields = json.loads(text)
+    fields = known_members(ConfigurationState, json.loads(text))
     return ConfigurationState(**{**fields, **{name: tuple(fields[name]) for name in ("errors", "restart_for")}})

@@ -50,7 +50,7 @@ class SweepStore:
     def last_runs(self) -> Mapping[str, SweepRun]:
         """Return the last run of each sweep that ever ran, by name."""
         runs = cast("dict[str, str]", self._redis.hgetall(keys.SWEEPS))
-        return {name: SweepRun(*json.loads(text)) for name, text in runs.items()}
+        return {name: SweepRun(*json.loads(text)[:4]) for name, text in runs.items()}
 
     def position(self, name: str) -> str:
         """Return where the last run stopped for lack of time, empty if it finished."""
@@ -66,7 +66,7 @@ class SweepStore:
     def failing_items(self, name: str) -> dict[str, ItemFailures]:
         """Return the items at which a sweep fails."""
         found = cast("dict[str, str]", self._redis.hgetall(keys.sweep_failures(name)))
-        return {item: ItemFailures(*json.loads(text)) for item, text in found.items()}
+        return {item: ItemFailures(*json.loads(text)[:2]) for item, text in found.items()}
 
     def record_item_failure(self, name: str, item: str, failing: ItemFailures) -> None:
         """Record that a sweep failed at an item."""

@@ -19,8 +19,11 @@ from willcall.config.settings import Settings
 from willcall.orders.errors import FieldError, WillcallError
 from willcall.providers.base import Account
 from willcall.providers.registry import ADAPTERS
+from willcall.setting_types.files import read_file
 
 DEFAULT_FILE = "willcall.toml"
+#: Largest file that is read.
+_MAX_BYTES = 16 * 1024 * 1024
 
 
 class ConfigError(WillcallError):
@@ -90,9 +93,12 @@ def _file(environment: Mapping[str, str], folder: Path) -> Path | None:
 
 def _read_file(path: Path) -> tuple[dict[str, Any], list[FieldError]]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8")), []
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "is not UTF-8"
-        return {}, [FieldError(str(path), f"cannot be read: {reason}")]
+        return tomllib.loads(read_file(path, _MAX_BYTES).decode("utf-8-sig")), []
+    except OSError as error:
+        return {}, [FieldError(str(path), f"cannot be read: {error.strerror}")]
+    except UnicodeDecodeError:
+        return {}, [FieldError(str(path), "is not UTF-8")]
     except tomllib.TOMLDecodeError as error:
         return {}, [FieldError(str(path), f"is not TOML: {error}")]
+    except ValueError as error:
+        return {}, [FieldError(str(path), str(error))]

@@ -3,6 +3,7 @@
 import re
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from math import isfinite, nan
 from pathlib import Path
 from typing import Any
@@ -185,18 +186,30 @@ def tls_errors(options: Mapping[str, Any]) -> Iterator[str]:
 def check_tls_files(options: Mapping[str, Any]) -> None:
     """Read the files of TLS options as a connection will. Raises ValueError, which repeats no name of a file."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    try:
-        if "ssl_ca_path" in options:
+    password = options.get("ssl_password", "")  # an empty one, or OpenSSL asks at the terminal
+    if "ssl_ca_path" in options:
+        with _named("ssl_ca_path"):
             next(Path(options["ssl_ca_path"]).iterdir(), None)  # OpenSSL ignores a missing folder
-        if "ssl_ciphers" in options:
+            context.load_verify_locations(capath=options["ssl_ca_path"])
+    if "ssl_ciphers" in options:
+        with _named("ssl_ciphers"):
             context.set_ciphers(options["ssl_ciphers"])
-        if "ssl_ca_certs" in options or "ssl_ca_path" in options:
-            context.load_verify_locations(options.get("ssl_ca_certs"), options.get("ssl_ca_path"))
-        if "ssl_certfile" in options:
-            password = options.get("ssl_password", "")  # an empty one, or OpenSSL asks at the terminal
+    if "ssl_ca_certs" in options:
+        with _named("ssl_ca_certs"):
+            context.load_verify_locations(options["ssl_ca_certs"])
+    if "ssl_certfile" in options:
+        with _named("ssl_certfile" if "ssl_keyfile" not in options else "ssl_certfile with ssl_keyfile"):
             context.load_cert_chain(options["ssl_certfile"], options.get("ssl_keyfile"), password)
+
+
+@contextmanager
+def _named(option: str) -> Iterator[None]:
+    try:
+        yield
     except ssl.SSLError as error:
-        reason = (getattr(error, "reason", "") or "no match of the ciphers").replace("_", " ").lower()
-        raise ValueError(f"its ssl_ options cannot be used: {reason}") from None
+        reason = (
+            error.reason.replace("_", " ").lower() if getattr(error, "reason", None) else "it has no usable content"
+        )
+        raise ValueError(f"{option} cannot be used: {reason}") from None
     except OSError as error:
-        raise ValueError(f"a file of its ssl_ options cannot be read: {error.strerror}") from None
+        raise ValueError(f"{option} cannot be read: {error.strerror}") from None

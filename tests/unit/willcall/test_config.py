@@ -1,6 +1,7 @@
 """The configuration: what it accepts, and that every error is reported at once."""
 
 import json
+import os
 from base64 import b64encode
 from datetime import UTC, datetime
 from pathlib import Path
@@ -401,6 +402,18 @@ def test_a_signing_secret_is_accepted_with_or_without_padding(tmp_path: Path, le
     secret += "=" * (-len(secret.removeprefix("whsec_")) % 4) if padding else ""
     (taken,) = read(f'[notify]\nsecret = "{secret}"', tmp_path).settings.notify.secret
     assert Webhook(taken.get_secret_value()).sign("id", datetime.now(UTC), "{}").startswith("v1,")
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    """Editors on Windows write one."""
+    (tmp_path / "willcall.toml").write_text('[api]\nkeys = ["0123456789abcdef"]', encoding="utf-8-sig")
+    assert len(load({}, tmp_path).settings.api.keys) == 1
+
+
+def test_a_configuration_that_would_block_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "willcall.toml")
+    with pytest.raises(ConfigError, match="is not a regular file"):
+        load({}, tmp_path)
 
 
 def test_a_named_file_must_exist(tmp_path: Path) -> None:

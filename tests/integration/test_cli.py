@@ -357,6 +357,12 @@ def test_accounts_are_paused_and_resumed_and_sweeps_run(willcall: Willcall, redi
     assert AccountStore(redis, redis).state("tiqets/default", Rate(1, 1, 1)).health is AccountHealth.OK
 
 
+def test_a_reload_without_processes_says_so(willcall: Willcall) -> None:
+    result = willcall("reload")
+    assert result.code == 1
+    assert "no process is running with this `redis_url`" in result.err
+
+
 def test_resume_keeps_a_retry_after_unless_now_is_given(willcall: Willcall, redis: "Redis") -> None:
     accounts, rate = AccountStore(redis, redis), Rate(1, 1, 1)
     until = int(accounts.now()) + 3_600

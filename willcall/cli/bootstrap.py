@@ -12,7 +12,7 @@ from willcall.stores.connection import StoreError
 from willcall.stores.registry import Stores
 
 NO_ACCOUNTS = (
-    "no account is configured: add one to willcall.toml in this folder, as a table such as "
+    "no account is configured: add one to willcall.toml, or the file that WILLCALL_CONFIG names, as a table such as "
     "[providers.tiqets.default] with base_url and the provider's credentials"
 )
 

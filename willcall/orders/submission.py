@@ -47,6 +47,8 @@ _MESSAGES = {
     "model_attributes_type": "must be an object",
     "dict_type": "must be an object",
     "list_type": "must be a list",
+    "tuple_type": "must be a list",
+    "too_short": "has too few entries",
     "extra_forbidden": "is not recognized",
     "string_pattern_mismatch": "has an invalid form",
 }

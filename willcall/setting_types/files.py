@@ -19,8 +19,8 @@ class SecretFile:
     def read_one(self) -> str:
         """Return the secret. Raises ValueError with the reason."""
         self._check_alone()
-        if not isinstance(self.paths, str):
-            raise ValueError(f"{self.key} must be the path of a file")  # noqa: TRY004 - pydantic reports ValueErrors
+        if not isinstance(self.paths, str) or not self.paths:
+            raise ValueError(f"{self.key} must be the path of a file")
         return self._read(self.paths)
 
     def read_many(self) -> list[str]:

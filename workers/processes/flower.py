@@ -24,6 +24,7 @@ from workers.app import create_app
 from workers.backlog import BacklogReader
 from workers.logs import configure_logging
 from workers.reload import follow, follow_queues
+from workers.startup import refuse_unusable_servers
 
 #: The environment variable with its users: `name:password`, separated by commas. An option of the command would be
 #: visible in the process list.
@@ -41,6 +42,7 @@ def run_flower(live: LiveConfig, address: str, port: int) -> None:
     if not _has_password(os.environ) and not loopback_only(address):
         why = f"is not set, and without a password Flower listens on loopback, not {address}"
         raise ConfigError([FieldError(PASSWORDS, why)])
+    refuse_unusable_servers(live.config)
     redactor = configure_logging(live.config)
     app = create_app(live.config)
     follow(live, app, redactor)

@@ -88,7 +88,7 @@ def test_a_state_that_cannot_be_read_is_refused_and_stays(
     assert {key: harness.redis.dump(key) for key in sorted(harness.redis.scan_iter("*"))} == before
 
 
-@pytest.mark.parametrize("command", [["worker"], ["beat"], ["api"], ["orders"], ["pause", "tiqets"]])
+@pytest.mark.parametrize("command", [["worker"], ["beat"], ["api"], ["flower"], ["orders"], ["pause", "tiqets"]])
 def test_every_command_says_why_it_refuses_a_state(
     harness: StoreHarness, redis_server: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch, command: list[str]
 ) -> None:

@@ -20,12 +20,16 @@ def reload(
     """Have every process take its configuration as it is now.
 
     Each process reads its own file, and takes all of it or nothing. Waits up to 10 s for the answers. The exit code is
-    1 if a process refused its file or did not answer.
+    1 if a process refused its file or did not answer, or if no process was found.
     """
     answers = reload_processes(open_stores(open_config()).processes, Via.COMMAND_LINE)
     if not answers:
-        print_note("willcall: no process is running")
-    elif as_json:
+        print_note(
+            "willcall: no process is running with this `redis_url`. If it has changed, restart the processes: "
+            "they still use the one before"
+        )
+        raise typer.Exit(FAILED)
+    if as_json:
         for answer in answers:
             print_json_line(answer.to_json())
     else:

@@ -45,7 +45,7 @@ def _check_schema(context: CheckContext) -> list[Finding]:
     try:
         SchemaStore(context.redis).check()
     except UnreadableStateError as problem:
-        return [error(str(problem), "Run the release that wrote it, or start afresh.")]
+        return [error(str(problem), "Run the release that wrote it: see docs/ops/upgrading.md.")]
     return []
 
 

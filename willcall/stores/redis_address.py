@@ -202,8 +202,8 @@ def _read_place(parts: SplitResult, errors: list[str]) -> dict[str, Any]:
             errors.append(f"the name of a socket file must not be longer than {LONGEST_PATH} bytes")
         return {"path": path}
     if parts.scheme == "sentinel":
-        master = unquote(parts.path.removeprefix("/").partition("/")[0])
-        if not master:
+        master, _, database = parts.path.removeprefix("/").partition("/")
+        if not re.fullmatch(r"[\w.-]+", master, re.ASCII) or (master.isdecimal() and not database):
             errors.append(f"must end with the name of the master, as in {_SENTINEL_FORM}")
         return {"master": master, "hosts": tuple(_read_host(each, SENTINEL_PORT, errors) for each in hosts.split(","))}
     if "," in hosts:

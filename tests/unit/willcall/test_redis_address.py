@@ -162,6 +162,8 @@ FORM = r"sentinel://host1:26379,host2:26379/mymaster/0"
         ("rediss://host?ssl_ciphers=hunter2", "ssl_ciphers cannot be used: it has no usable content"),
         ("sentinel://one:26379", "must end with the name of the master"),
         ("sentinel://one:26379/", "must end with the name of the master"),
+        ("sentinel://one:26379/0", "must end with the name of the master"),
+        ("sentinel://one/tickets;two:26379/0", "must end with the name of the master"),
         ("sentinel://one/tickets/hunter2", "number of a database, or nothing, after the name of the master"),
         ("sentinel://one:hunter2/tickets", "each host must be"),
         ("sentinel://one,,two/tickets", "each host must be"),

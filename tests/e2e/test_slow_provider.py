@@ -50,7 +50,6 @@ def test_a_crowd_at_a_slow_provider_delays_no_other_and_causes_no_needless_tasks
     tasks, requests = polls(system), len(system.providers.ledger())
     beside = submit_all(system, healthy("beside"), "beside")
     wait_until(lambda: not unlike(system, beside))
-    assert 0 < len(unlike(system, crowded)), "the crowd was there all the time"
     wait_until(lambda: len(unlike(system, crowded)) < CROWD / 4, 100)
     assert most_at_once(system) <= CONCURRENCY - RESERVED, "places are kept for the healthy provider"
     made = len(system.providers.ledger()) - requests

@@ -12,6 +12,7 @@ See docs/decisions/0016-log-redaction.md.
 import json
 import os
 import re
+import ssl
 import sys
 import traceback
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -20,6 +21,8 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from pydantic import BaseModel, SecretStr
+from redis.exceptions import AuthenticationError
+from redis.exceptions import ConnectionError as RedisConnectionError
 from structlog.typing import EventDict
 
 from willcall.config import Config
@@ -65,9 +68,21 @@ def describe_error(error: BaseException) -> str:
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     if kind.__module__.partition(".")[0] in OUR_PACKAGES:
         return f"{name}: {error}"
-    if isinstance(error, OSError) and kind.__module__ == "builtins" and error.errno:
-        return f"{name}: {os.strerror(error.errno)}"
-    return name
+    reason = _system_reason(error)
+    if isinstance(error, AuthenticationError):
+        reason = "Redis refuses the user and password of its URL, or their absence"
+    elif isinstance(error, RedisConnectionError) and error.__context__:
+        reason = _system_reason(error.__context__)
+    return f"{name}: {reason}" if reason else name
+
+
+def _system_reason(error: BaseException) -> str | None:
+    """Return what the operating system or OpenSSL says, from its own fixed texts."""
+    if isinstance(error, ssl.SSLError):
+        return error.reason
+    if isinstance(error, OSError) and type(error).__module__ == "builtins" and error.errno:
+        return os.strerror(error.errno)
+    return None
 
 
 def format_traceback(error: BaseException, seen: frozenset[int] = frozenset()) -> str:

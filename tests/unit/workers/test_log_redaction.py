@@ -17,11 +17,13 @@ import pytest
 import requests
 import structlog
 from pydantic import BaseModel, ValidationError
+from redis.exceptions import AuthenticationError, RedisError
 
 from tests.contract.credentials import TABLES
 from tests.own_logging import own_logging
 from willcall.config import load
 from willcall.orders.errors import UnknownOrderError
+from willcall.stores.connection import connect
 from willcall.stores.file_storage import StorageError
 from workers.log_redaction import REDACTED, WITHHELD, Redactor, describe_error, format_traceback, secret_values
 from workers.logs import configure_logging
@@ -75,6 +77,14 @@ def invalid() -> Exception:
 )
 def test_an_error_is_described_by_its_type_and_by_our_own_or_the_systems_message(error: Exception, words: str) -> None:
     assert describe_error(error) == words
+
+
+def test_an_unreachable_redis_is_logged_with_the_reason() -> None:
+    with pytest.raises(RedisError) as raised, connect("redis://127.0.0.1:1", timeout=1.0, retries=0) as client:
+        client.ping()
+    assert describe_error(raised.value) == "redis.exceptions.ConnectionError: Connection refused"
+    refused = describe_error(AuthenticationError(SECRET))
+    assert refused.endswith(": Redis refuses the user and password of its URL, or their absence")
 
 
 def test_a_traceback_has_every_cause_and_no_values() -> None:

@@ -52,6 +52,10 @@ class OrderOptions(TypedDict, total=False):
     """Polling starts then."""
     bought_at: datetime | str | None
     """Older tickets in a user's list belong to other orders. Default: a day before submission."""
+    event_at: datetime | str | None
+    """When the customer goes in. It makes the order urgent as it comes near."""
+    group: str | None
+    """Your own name for orders that are usually issued together, such as those of one performance."""
     delivery: str | None
     """`instant` (default), or `delayed` if issuing is known to take long."""
     callback_url: str | None

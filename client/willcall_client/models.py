@@ -106,6 +106,20 @@ class Ticket(Model):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Needs(Model):
+    """What somebody has to do before the tickets are issued."""
+
+    what: str
+    """`personalization`, `approval`, `payment`"""
+    until: datetime | None = None
+    """When it must be done; None if that is unknown."""
+    url: str | None = None
+    """Where it can be done; None if that is unknown."""
+    detail: str | None = None
+    """What to do, for people."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Order(Model):
     """One purchase whose tickets are awaited."""
 
@@ -132,6 +146,21 @@ class Order(Model):
     metadata: Mapping[str, str]
     client: str | None = None
     """The backend that the order belongs to, one of the server's `api.clients`; None if it belongs to none."""
+    event_at: datetime | None = None
+    """When the customer goes in."""
+    group: str | None = None
+    """Your own name for orders that are usually issued together, such as those of one performance."""
+    ended_by: str | None = None
+    """
+    `provider`, `caller`, `operator` or `deadline`; None while the order is open. After `caller` and `operator`, the
+    order may be valid at the provider.
+    """
+    updated_at: datetime | None = None
+    """The last change of anything but the attempts and the next poll; None from a server of release 0.2.0."""
+    at_risk: bool = False
+    """Whether the event is near and tickets are missing."""
+    needs: Needs | None = None
+    """What somebody has to do before the tickets are issued; None if nothing is known."""
 
     @property
     def final(self) -> bool:

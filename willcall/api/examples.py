@@ -57,6 +57,9 @@ def _order(*, fulfilled: bool) -> Order:
         tickets=(_TICKET,) if fulfilled else (),
         callback_url="https://backend.example.com/willcall",
         metadata={"cart": "42"},
+        event_at=_SUBMITTED + timedelta(days=20),
+        ended_by="provider" if fulfilled else None,
+        updated_at=_FINISHED if fulfilled else _SUBMITTED,
     )
 
 
@@ -99,6 +102,7 @@ _SUBMISSION = {
     "provider": "tiqets",
     "reference": "1111111",
     "quantity": 2,
+    "event_at": "2026-12-12T10:00:00Z",
     "callback_url": "https://backend.example.com/willcall",
     "metadata": {"cart": "42"},
 }

@@ -12,7 +12,16 @@ from random import Random
 
 from willcall.orders.countdown import next_poll
 from willcall.orders.hints import FALLBACK_WAIT, hint_until, throttled_until
-from willcall.orders.model import FINAL, Attention, Order, Status, Ticket, can_become
+from willcall.orders.model import (
+    CANCELLED_REASON,
+    FINAL,
+    Attention,
+    EndedBy,
+    Order,
+    Status,
+    Ticket,
+    can_become,
+)
 from willcall.orders.outcomes import (
     Cancelled,
     Declined,
@@ -126,18 +135,20 @@ def expire(order: Order, now: float) -> Order:
         reason="no final answer from the provider before the deadline",
         next_poll_at=None,
         finished_at=now,
+        ended_by=EndedBy.DEADLINE,
     )
 
 
-def cancel(order: Order, now: float) -> Order:
-    """Return the order as cancelled by its caller; it is no longer polled."""
+def cancel(order: Order, now: float, by: EndedBy) -> Order:
+    """Return the order as cancelled by its caller or an operator; it is no longer polled."""
     return replace(
         order,
         status=Status.CANCELLED,
-        reason="by the caller",
+        reason=CANCELLED_REASON,
         attention=None,
         next_poll_at=None,
         finished_at=now,
+        ended_by=by,
     )
 
 
@@ -165,7 +176,7 @@ def _finish(order: Order, outcome: Outcome, status: Status, reason: str | None, 
     if status is order.status:
         why = "still " + status
     elif can_become(order.status, status):
-        order = replace(order, status=status, reason=reason, attention=None, finished_at=now)
+        order = replace(order, status=status, reason=reason, attention=None, finished_at=now, ended_by=EndedBy.PROVIDER)
         why = reason or status.value
     else:
         why = f"the provider says {status}, yet {order.status} stays"

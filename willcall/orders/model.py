@@ -59,6 +59,22 @@ class Attention(StrEnum):
     UNDELIVERABLE = "undeliverable"
 
 
+class EndedBy(StrEnum):
+    """Who or what gave a final order its status.
+
+    `CALLER` is the backend that submitted the order, `DEADLINE` the ceiling of its polling.
+    """
+
+    PROVIDER = "provider"
+    CALLER = "caller"
+    OPERATOR = "operator"
+    DEADLINE = "deadline"
+
+
+#: The reason of an order whose polling was cancelled, whoever did it.
+CANCELLED_REASON = "by the caller"
+
+
 class TicketKind(StrEnum):
     PDF = "pdf"
     BARCODE = "barcode"
@@ -127,6 +143,9 @@ class Order:
     `forbidden_polls` the 403s in a row. The provider must not be polled before `hint_until`. `attention_at` is when
     the order began to need `attention` for this reason; the stores set it. `expected` is how many tickets the order
     has according to the provider, `quantity` according to the caller. `client` is the backend that it belongs to.
+    `event_at` is when the customer goes in, `group` the caller's name for orders that are usually issued together.
+    `updated_at` is the last change that a backend would see, which an attempt alone is not; the stores set it.
+    `at_risk`: the event is near and tickets are missing; final orders never are.
     """
 
     id: str
@@ -160,6 +179,11 @@ class Order:
     callback_url: str | None = field(default=None, repr=False)
     metadata: Mapping[str, str] = field(default_factory=dict)
     client: str | None = None
+    event_at: float | None = None
+    group: str | None = None
+    ended_by: EndedBy | None = None
+    updated_at: float = 0.0
+    at_risk: bool = False
 
     @property
     def account_key(self) -> str:

@@ -6,7 +6,7 @@
 import math
 from dataclasses import dataclass, replace
 
-from willcall.orders.model import OPEN, Attention, Order, Status, Ticket, can_become
+from willcall.orders.model import OPEN, Attention, EndedBy, Order, Status, Ticket, can_become
 from willcall.orders.outcomes import Cancelled, Declined, outcome_name
 from willcall.orders.ticket_admissions import count_admissions
 from willcall.orders.ticket_merging import merge_pushed
@@ -154,7 +154,14 @@ def _evaluate_outcome(order: Order, outcome: Declined | Cancelled, status: Statu
 
 def _finished(order: Order, status: Status, reason: str | None, now: float) -> Order:
     return replace(
-        order, status=status, reason=reason, attention=None, next_poll_at=None, hint_until=None, finished_at=now
+        order,
+        status=status,
+        reason=reason,
+        attention=None,
+        next_poll_at=None,
+        hint_until=None,
+        finished_at=now,
+        ended_by=EndedBy.PROVIDER,
     )
 
 

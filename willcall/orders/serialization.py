@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from willcall.orders.model import Attempt, Order, Ticket, TicketKind, TicketStatus
+from willcall.orders.model import OPEN, Attempt, Attention, Order, Ticket, TicketKind, TicketStatus
+from willcall.orders.troubles import ORDER_TROUBLES
 from willcall.schemas import orders as schemas
 from willcall.schemas.base import format_utc, utc
 
@@ -51,6 +52,12 @@ def order_schema(order: Order) -> schemas.Order:
         callback_url=order.callback_url,
         metadata=order.metadata,
         client=order.client,
+        event_at=utc(order.event_at),
+        group=order.group,
+        ended_by=order.ended_by.value if order.ended_by else None,
+        updated_at=utc(order.updated_at),
+        at_risk=order.at_risk,
+        needs=_needs(order),
     )
 
 
@@ -67,6 +74,13 @@ def attempt_schema(attempt: Attempt) -> schemas.Attempt:
         why=attempt.why,
         late=attempt.late,
     )
+
+
+def _needs(order: Order) -> schemas.Needs | None:
+    """Return what somebody has to do before the tickets of an open order come."""
+    if order.status not in OPEN or order.attention is not Attention.PERSONALIZATION:
+        return None
+    return schemas.Needs(what="personalization", until=None, url=None, detail=ORDER_TROUBLES[order.attention].what)
 
 
 def _ticket(ticket: Ticket) -> schemas.Ticket:

@@ -108,6 +108,7 @@ def _new_id() -> str:
     return f"ord_{uuid4().hex}"
 
 
+_Time = Annotated[AwareDatetime, BeforeValidator(_iso_8601), AfterValidator(_plausible)]
 _URL = Field(json_schema_extra={"format": "uri", "pattern": "^https?://[^/]"})
 
 OrderId = Annotated[str, StringConstraints(pattern=_ORDER_ID_PATTERN)]
@@ -120,7 +121,8 @@ class SubmitOrder(BaseModel):
     `reference` is the provider's own name for the order. `id` is the caller's own key and makes submitting idempotent.
     The order is not polled before `not_before`. `delivery` is `delayed` for products that are known to take long. In a
     user's list, tickets older than `bought_at` do not belong to this order. `client` is the backend that the order
-    belongs to; over HTTP the key decides it.
+    belongs to; over HTTP the key decides it. `event_at` is when the customer goes in, which makes the order urgent as
+    it comes near. `group` names orders that are usually issued together, such as those of one performance.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -134,8 +136,8 @@ class SubmitOrder(BaseModel):
     id: OrderId = Field(default_factory=_new_id)
     account: Name = "default"
     quantity: Annotated[int, Field(strict=True, ge=1, le=10_000)] | None = None
-    not_before: Annotated[AwareDatetime, BeforeValidator(_iso_8601), AfterValidator(_plausible)] | None = None
-    bought_at: Annotated[AwareDatetime, BeforeValidator(_iso_8601), AfterValidator(_plausible)] | None = None
+    not_before: _Time | None = None
+    bought_at: _Time | None = None
     delivery: DeliverySpeed = DeliverySpeed.INSTANT
     callback_url: Annotated[str, _URL, StringConstraints(max_length=2_048), AfterValidator(check_web_url)] | None = None
     language: Annotated[str, StringConstraints(pattern=_LANGUAGE_PATTERN)] | None = None
@@ -143,6 +145,13 @@ class SubmitOrder(BaseModel):
         default_factory=dict
     )
     client: Name | None = None
+    event_at: _Time | None = None
+    group: (
+        Annotated[
+            str, StringConstraints(min_length=1, max_length=256, strip_whitespace=True), AfterValidator(_printable)
+        ]
+        | None
+    ) = None
 
     def order(self) -> Order:
         """Return the order to store. The store sets its times by the server's clock."""
@@ -157,12 +166,18 @@ class SubmitOrder(BaseModel):
             quantity=self.quantity,
             delivery=self.delivery,
             language=self.language,
-            not_before=None if self.not_before is None else self.not_before.timestamp(),
-            bought_at=None if self.bought_at is None else self.bought_at.timestamp(),
+            not_before=_seconds(self.not_before),
+            bought_at=_seconds(self.bought_at),
             callback_url=self.callback_url,
             metadata=self.metadata,
             client=self.client,
+            event_at=_seconds(self.event_at),
+            group=self.group,
         )
+
+
+def _seconds(moment: datetime | None) -> float | None:
+    return None if moment is None else moment.timestamp()
 
 
 def parse_submission(payload: Mapping[str, Any]) -> SubmitOrder:

@@ -10,6 +10,7 @@ from willcall.schemas.problems import Problem
 
 Status = Annotated[str, OneOf("pending", "partial", "fulfilled", "failed", "cancelled", "expired")]
 Attention = Annotated[str, OneOf("unauthorized", "not_found", "malformed", "personalization", "undeliverable")]
+EndedBy = Annotated[str, OneOf("provider", "caller", "operator", "deadline")]
 TicketKind = Annotated[str, OneOf("pdf", "barcode", "link", "wallet", "page", "shipment", "image", "archive")]
 TicketStatus = Annotated[str, OneOf("valid", "used", "void")]
 
@@ -60,6 +61,19 @@ class Ticket(Schema):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Needs(Schema):
+    """What somebody has to do before the tickets are issued."""
+
+    what: Annotated[str, OneOf("personalization", "approval", "payment")]
+    until: datetime | None
+    """When it must be done; null if that is unknown."""
+    url: str | None
+    """Where it can be done; null if that is unknown."""
+    detail: str | None
+    """What to do, for people."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Order(Schema):
     """One purchase whose tickets are awaited."""
 
@@ -85,6 +99,21 @@ class Order(Schema):
     metadata: Mapping[str, str]
     client: str | None = None
     """The client of `api.clients` that the order belongs to; null if it belongs to none."""
+    event_at: datetime | None = None
+    """When the customer goes in."""
+    group: str | None = None
+    """Your own name for orders that are usually issued together, such as those of one performance."""
+    ended_by: EndedBy | None = None
+    """
+    Who gave the order its final status; null while it is open. After `caller` and `operator`, the order may be valid
+    at the provider.
+    """
+    updated_at: datetime
+    """The last change of anything but the attempts and the next poll."""
+    at_risk: bool = False
+    """Whether the event is near and tickets are missing."""
+    needs: Needs | None = None
+    """What somebody has to do before the tickets are issued; null if nothing is known."""
 
     @property
     def final(self) -> bool:

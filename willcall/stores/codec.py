@@ -5,7 +5,16 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from willcall.orders.model import Attempt, Attention, DeliverySpeed, Order, Status
+from willcall.orders.model import (
+    CANCELLED_REASON,
+    OPEN,
+    Attempt,
+    Attention,
+    DeliverySpeed,
+    EndedBy,
+    Order,
+    Status,
+)
 from willcall.orders.serialization import ticket_from_json, ticket_to_json
 
 #: A provider's own status is stored up to this length.
@@ -38,7 +47,7 @@ def compact_json(value: Any) -> str:
 
 
 def spec_of(order: Order) -> dict[str, Any]:
-    """Return what was submitted and never changes, without empty values."""
+    """Return what was submitted, without empty values."""
     spec = {
         "reference": order.reference,
         "quantity": order.quantity,
@@ -48,6 +57,8 @@ def spec_of(order: Order) -> dict[str, Any]:
         "callback_url": order.callback_url,
         "metadata": dict(order.metadata) or None,
         "client": order.client,
+        "event_at": optional_milliseconds(order.event_at),
+        "group": order.group,
     }
     return {name: value for name, value in spec.items() if value is not None}
 
@@ -68,6 +79,8 @@ def mutable_fields(order: Order) -> dict[str, str]:
         "last_poll": optional_milliseconds(order.last_poll_at),
         "hint": optional_milliseconds(order.hint_until),
         "finished": optional_milliseconds(order.finished_at),
+        "ended_by": order.ended_by.value if order.ended_by else None,
+        "at_risk": 1 if order.at_risk and order.status in OPEN else None,
         "ask": int(order.next_poll_at is not None),
     }
     return {name: str(value) for name, value in values.items() if value is not None}
@@ -81,13 +94,14 @@ def tickets_text(order: Order) -> str:
 def order_from(order_id: str, fields: Mapping[str, str], spec_text: str, tickets: str | None) -> Order:
     """Return an order from its hash, spec and tickets."""
     spec = json.loads(spec_text)
+    status = Status(fields["status"])
     polled_again = fields.get("ask") == "1"
     return Order(
         id=order_id,
         provider=fields["provider"],
         account=fields["account"],
         reference=spec["reference"],
-        status=Status(fields["status"]),
+        status=status,
         submitted_at=int(fields["submitted"]) / 1_000,
         deadline_at=int(fields["deadline"]) / 1_000,
         seq=int(fields["seq"]),
@@ -114,7 +128,34 @@ def order_from(order_id: str, fields: Mapping[str, str], spec_text: str, tickets
         callback_url=spec.get("callback_url"),
         metadata=spec.get("metadata", {}),
         client=spec.get("client"),
+        event_at=seconds(fields.get("event", spec.get("event_at"))),
+        group=spec.get("group"),
+        ended_by=_ended_by(status, fields),
+        updated_at=_updated_at(fields),
+        at_risk=status in OPEN and fields.get("at_risk") == "1",
     )
+
+
+def _ended_by(status: Status, fields: Mapping[str, str]) -> EndedBy | None:
+    """Return who ended an order.
+
+    Release 0.2.0 neither writes nor removes the field, so it may be absent or outdated.
+    """
+    if status in OPEN:
+        return None
+    if status is Status.EXPIRED:
+        return EndedBy.DEADLINE
+    written = fields.get("ended_by")
+    if written in {EndedBy.CALLER, EndedBy.OPERATOR}:
+        return EndedBy(written)
+    cancelled = status is Status.CANCELLED and fields.get("reason") == CANCELLED_REASON
+    return EndedBy.CALLER if cancelled else EndedBy.PROVIDER
+
+
+def _updated_at(fields: Mapping[str, str]) -> float:
+    """Return the last change. Release 0.2.0 does not write the field, but when an order ended or needed attention."""
+    names = ("submitted", "updated", "finished", "attention_at")
+    return max(int(fields[name]) for name in names if name in fields) / 1_000
 
 
 def _attention(text: str | None) -> Attention | None:

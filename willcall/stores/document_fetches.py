@@ -91,6 +91,7 @@ class DocumentFetchStore:
                     keys.fetch(after.id),
                     keys.FETCHES_PENDING,
                     keys.DOCUMENTS_GIVEN_UP,
+                    keys.order(after.id),
                 ],
                 args={
                     "id": after.id,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
+from willcall.orders.serialization import rfc3339
 from willcall.schemas.base import utc
 from willcall.schemas.orders import EventHeader
 from willcall.stores import keys
@@ -31,9 +32,12 @@ class StoredEvent:
     data: dict[str, Any]
 
     def to_json(self) -> dict[str, Any]:
-        """Return `schemas.orders.Event` as JSON: an item of the feed, and the body of a callback."""
+        """Return `schemas.orders.Event` as JSON: an item of the feed, and the body of a callback.
+
+        The event and the change that it tells of were written in one step, so the order was updated then.
+        """
         header = EventHeader(id=self.id, type=self.type, order_id=self.order_id, occurred_at=utc(self.occurred_at))
-        return {**header.to_json(), "data": self.data}
+        return {**header.to_json(), "data": {**self.data, "updated_at": rfc3339(self.occurred_at)}}
 
 
 class EventStore:

@@ -105,6 +105,7 @@ def _submission(new: NewOrder) -> tuple[Sequence[str], Arguments]:
         "spec": compact_json(spec_of(order)),
         "reference": order.reference,
         "not_before": optional_milliseconds(order.not_before),
+        "event": optional_milliseconds(order.event_at),
         "ceiling": milliseconds(new.ceiling),
         "provider": order.provider,
         "account_name": order.account,

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from willcall.orders.errors import ClosedOrderError, UnknownOrderError
-from willcall.orders.model import OPEN, Order, Status
+from willcall.orders.model import OPEN, EndedBy, Order, Status
 from willcall.providers.base import Account
 from willcall.stores.schedule import ExpediteOutcome, ExpediteResult, Requester
 from willcall.usecases.context import Context
@@ -47,7 +47,7 @@ def expedite_poll(context: Context, account: Account, order_id: str, requester: 
     return expedited
 
 
-def cancel_order(context: Context, order_id: str) -> bool:
+def cancel_order(context: Context, order_id: str, by: EndedBy = EndedBy.CALLER) -> bool:
     """Stop polling an order and make it `cancelled`. Returns False if it was cancelled before.
 
     Raises UnknownOrderError, and ClosedOrderError if the order has another final status.
@@ -58,5 +58,5 @@ def cancel_order(context: Context, order_id: str) -> bool:
             return False
         if order.status not in OPEN:
             raise ClosedOrderError(f"order {order_id} is {order.status} and can no longer be cancelled")
-        if settle_cancelled(context, order, context.stores.accounts.now()):
+        if settle_cancelled(context, order, context.stores.accounts.now(), by):
             return True

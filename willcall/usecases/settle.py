@@ -6,7 +6,7 @@ import structlog
 
 from willcall.orders.countdown import earliest_poll_at
 from willcall.orders.decision import AccountSignal, Decision, cancel, decide, expire, interpret
-from willcall.orders.model import CLOSED, OPEN, Attempt, Attention, Order
+from willcall.orders.model import CLOSED, OPEN, Attempt, Attention, EndedBy, Order
 from willcall.orders.outcomes import Malformed, NotReady, Outcome, outcome_name
 from willcall.orders.ticket_documents import missing_document_urls
 from willcall.providers.base import Account
@@ -113,9 +113,9 @@ def settle_expired(context: Context, order: Order, now: float) -> bool:
     return write_commit(context, commit) is not None
 
 
-def settle_cancelled(context: Context, order: Order, now: float) -> bool:
-    """Cancel an order for its caller. Returns False if another step changed it first."""
-    after = cancel(order, now)
+def settle_cancelled(context: Context, order: Order, now: float, by: EndedBy) -> bool:
+    """Cancel an order for its caller or an operator. Returns False if another step changed it first."""
+    after = cancel(order, now, by)
     return write_commit(context, Commit(before=order, after=after, event=status_event(order, after))) is not None
 
 

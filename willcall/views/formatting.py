@@ -7,7 +7,7 @@ from willcall.orders.ticket_documents import DOCUMENT_WARNING
 from willcall.views.accounts import account_trouble
 
 if TYPE_CHECKING:
-    from willcall.orders.model import Order, Ticket
+    from willcall.orders.model import EndedBy, Order, Ticket
     from willcall.stores.accounts import AccountState, ResumeOutcome
     from willcall.stores.document_fetches import FetchProgress
     from willcall.stores.schedule import ExpediteResult
@@ -79,6 +79,11 @@ def describe_document_warning(ticket: "Ticket") -> str | None:
     """Return how the file of a ticket may be damaged, or `None`."""
     warning = ticket.extra.get(DOCUMENT_WARNING)
     return f"may be damaged: {warning}" if warning else None
+
+
+def describe_ended_by(by: "EndedBy") -> str:
+    """Return who or what ended an order, to follow `ended by`."""
+    return {"provider": "the provider", "caller": "its backend", "operator": "an operator"}.get(by, "the deadline")
 
 
 def describe_resume(resumed: "ResumeOutcome", now: float, override: str | None) -> str:

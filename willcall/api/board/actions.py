@@ -14,6 +14,7 @@ from willcall.api.dependencies import ContextDep, OrderIdDep
 from willcall.api.problems import rejected
 from willcall.config import find_account
 from willcall.orders.errors import ClosedOrderError, FieldError, NothingToDeliverError, UnusableDeadLetterError
+from willcall.orders.model import EndedBy
 from willcall.providers.base import Account
 from willcall.usecases.accounts import pause, resume
 from willcall.usecases.dead_letters import clear, requeue
@@ -60,7 +61,7 @@ def poll_order(request: Request, context: ContextDep, order_id: OrderIdDep, form
 @router.post("/orders/{order_id}/cancel")
 def cancel(request: Request, context: ContextDep, order_id: OrderIdDep, form: Form) -> Response:
     try:
-        now = cancel_order(context, order_id)
+        now = cancel_order(context, order_id, EndedBy.OPERATOR)
         message = f"Order {order_id} {'is' if now else 'was already'} cancelled. Nothing is cancelled at the provider."
     except ClosedOrderError as error:
         message = _sentence(error)

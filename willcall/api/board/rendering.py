@@ -19,6 +19,7 @@ from willcall.orders.ticket_documents import lacks_document
 from willcall.orders.urls import web_host
 from willcall.views.formatting import (
     describe_document_warning,
+    describe_ended_by,
     describe_failed_fetch,
     format_count,
     format_due,
@@ -80,6 +81,7 @@ def _environment() -> Environment:
     }
     environment.globals |= {
         "describe_document_warning": describe_document_warning,
+        "describe_ended_by": describe_ended_by,
         "lacks_document": lacks_document,
         "web_host": web_host,
     }

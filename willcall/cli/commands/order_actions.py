@@ -7,6 +7,7 @@ import typer
 from willcall.cli.context import open_context
 from willcall.cli.output.console import print_note
 from willcall.cli.parameters import OrderIdArgument
+from willcall.orders.model import EndedBy
 from willcall.usecases import notify
 from willcall.usecases.orders import cancel_order, get_order, request_poll
 from willcall.views.formatting import describe_expedited_poll
@@ -30,7 +31,7 @@ def poll(
 
 def cancel(order_id: OrderIdArgument) -> None:
     """Stop polling an order and cancel it. The provider is not asked to cancel."""
-    cancelled = cancel_order(open_context(), order_id)
+    cancelled = cancel_order(open_context(), order_id, EndedBy.OPERATOR)
     typer.echo(f"Order {order_id} is cancelled." if cancelled else f"Order {order_id} was cancelled already.")
 
 

@@ -34,6 +34,12 @@ def submit(
         datetime | None,
         typer.Option(parser=parse_time, metavar="TIME", help="When it was bought.  [default: a day ago]"),
     ] = None,
+    event_at: Annotated[
+        datetime | None, typer.Option(parser=parse_time, metavar="TIME", help="When the customer goes in.")
+    ] = None,
+    group: Annotated[
+        str | None, typer.Option(help="Your name for orders that are usually issued together, such as a performance.")
+    ] = None,
     delivery: Annotated[DeliverySpeed | None, typer.Option(help="delayed: issuing is known to take long.")] = None,
     callback_url: Annotated[
         str | None, typer.Option(metavar="URL", help="Where to send events about the order.")
@@ -54,6 +60,8 @@ def submit(
         "quantity": quantity,
         "not_before": not_before,
         "bought_at": bought_at,
+        "event_at": event_at,
+        "group": group,
         "delivery": delivery,
         "callback_url": callback_url,
         "language": language,

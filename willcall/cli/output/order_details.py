@@ -20,6 +20,7 @@ from willcall.stores.deliveries import DeliveryAttempt, DeliveryState
 from willcall.stores.document_fetches import FetchProgress
 from willcall.views.formatting import (
     describe_document_warning,
+    describe_ended_by,
     describe_fetch,
     format_count,
     format_duration,
@@ -94,6 +95,8 @@ def _facts(details: OrderDetails) -> Table:
     fact("reference", f"{order.reference}{quantity}")
     fact("reason", order.reason)
     fact("provider status", order.provider_status)
+    moment("event", order.event_at)
+    fact("group", order.group)
     moment("submitted", order.submitted_at)
     if order.not_before and order.not_before > order.submitted_at:
         moment("not before", order.not_before)
@@ -101,6 +104,7 @@ def _facts(details: OrderDetails) -> Table:
         table.add_row("next poll", _next_poll(details))
         moment("deadline", order.deadline_at)
     moment("ended", order.finished_at)
+    fact("ended by", order.ended_by and describe_ended_by(order.ended_by))
     fact("callback", redact_callback_url(details.callback_url) if details.callback_url else None)
     for name, value in order.metadata.items():
         fact("metadata", f"{name} = {value}")

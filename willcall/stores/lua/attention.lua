@@ -3,7 +3,8 @@
 --
 -- indexes: what the keys of these indexes begin with, before client, account and reason
 
--- Set the reason, '' for none. Returns whether it changed. The time stays while the reason does.
+-- Set the reason, '' for none, at `now`, and that the order was updated then. Returns whether the reason changed. The
+-- time since when stays while the reason does.
 local function set_attention(order, indexes, id, reason, now)
   local fields = redis.call('HMGET', order, 'attention', 'provider', 'account', 'number', 'client', 'client_number')
   local before, account, client = fields[1] or '', fields[2] .. '/' .. fields[3] .. ':', fields[5]
@@ -20,10 +21,11 @@ local function set_attention(order, indexes, id, reason, now)
     redis.call('ZADD', index .. reason, fields[4], id)
     if client then redis.call('ZADD', client_index .. reason, fields[6], id) end
   end
+  redis.call('HSET', order, 'updated', now)
   return true
 end
 
 -- Clear the reason if it is this one.
-local function clear_attention(order, indexes, id, reason)
-  if redis.call('HGET', order, 'attention') == reason then set_attention(order, indexes, id, '') end
+local function clear_attention(order, indexes, id, reason, now)
+  if redis.call('HGET', order, 'attention') == reason then set_attention(order, indexes, id, '', now) end
 end

@@ -113,8 +113,11 @@ else
   remove('due')
   if args.place == 'held' then redis.call('ZADD', HELD, fields.finished and '+inf' or deadline, args.id) end
 end
--- After a change, the provider may have the order polled early again.
-if before[11] and (args.tickets or fields.status ~= before[12]) then remove('hinted') end
+if args.tickets or fields.status ~= before[12] then
+  write('updated', now)
+  -- After a change, the provider may have the order polled early again.
+  if before[11] then remove('hinted') end
+end
 if not keep then
   if args.throttled and (due ~= 0 or args.place == 'held') then
     redis.call('SADD', THROTTLED, args.id)

@@ -24,7 +24,7 @@ local function remove_from_indexes(id, order_key, account, status, client)
   if client then redis.call('ZREM', prefix .. 'index:' .. client .. ':' .. account .. ':' .. status, id) end
   redis.call('ZREM', prefix .. 'due:' .. account, id)
   redis.call('ZREM', prefix .. 'held:' .. account, id)
-  set_attention(order_key, ATTENTION, id, '')
+  set_attention(order_key, ATTENTION, id, '', server_time())
   own_tickets({owners = prefix .. 'owners:' .. account, owned = prefix .. 'owned:' .. id, tickets = {}}, id)
 end
 

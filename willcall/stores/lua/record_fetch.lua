@@ -1,5 +1,5 @@
 -- Record the result of a round of fetching, if the tickets are still those that it was made for.
--- KEYS     tickets, fetches due, fetch, fetches pending, documents given up
+-- KEYS     tickets, fetches due, fetch, fetches pending, documents given up, order
 -- ARGS     id, claim (id of the claim), before (the tickets' JSON when they were claimed), after (the same with the new
 --          documents; nil: unchanged), wait (ms until the next round; nil: no further one), why (the reason for it,
 --          text that may be shown), given_up (whether documents are missing and no longer tried)
@@ -7,7 +7,7 @@
 
 -- include: clock
 
-local TICKETS, DUE, FETCH, PENDING, GIVEN_UP = unpack(KEYS)
+local TICKETS, DUE, FETCH, PENDING, GIVEN_UP, ORDER = unpack(KEYS)
 local args = cjson.decode(ARGV[1])
 
 if redis.call('HGET', FETCH, 'claim') ~= args.claim then return 'lost' end
@@ -16,7 +16,10 @@ if (redis.call('GET', TICKETS) or '') ~= args.before then
   redis.call('ZADD', DUE, server_time(), args.id)
   return 'changed'
 end
-if args.after then redis.call('SET', TICKETS, args.after) end
+if args.after then
+  redis.call('SET', TICKETS, args.after)
+  redis.call('HSET', ORDER, 'updated', server_time())
+end
 if args.wait then
   redis.call('HINCRBY', FETCH, 'tries', 1)
   redis.call('HSET', FETCH, 'why', args.why)

@@ -44,5 +44,5 @@ redis.call('HSET', DELIVERY, 'due', now, 'host', args.host, 'since', since)
 redis.call('HDEL', DELIVERY, 'state', 'tries', 'resent', 'resend_at')
 redis.call('ZADD', DUE, now, args.id)
 redis.call('ZADD', PENDING, since, args.id)
-clear_attention(ORDER, ATTENTION, args.id, 'undeliverable')
+clear_attention(ORDER, ATTENTION, args.id, 'undeliverable', now)
 return {'sent', event, number, args.host}

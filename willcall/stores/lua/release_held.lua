@@ -26,7 +26,7 @@ for _, id in ipairs(redis.call('ZRANGE', HELD, 0, args.count - 1)) do
       due, ask = math.max(now, tonumber(order[5])), 0
     end
     redis.call('HSET', key, 'seq', order[1] + 1, 'due', due, 'ask', ask)
-    if healthy then clear_attention(key, ATTENTION, id, 'unauthorized') end
+    if healthy then clear_attention(key, ATTENTION, id, 'unauthorized', now) end
     redis.call('ZADD', DUE, due, id)
     for _, part in ipairs({id, order[1] + 1, due}) do released[#released + 1] = part end
   end

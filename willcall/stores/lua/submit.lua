@@ -3,7 +3,7 @@
 --          the reference, schema; for a client's order also the client's index of pending orders, accounts and submission
 --          counter, and the clients
 -- ARGS     id, account (key), digest (of what was submitted), spec (JSON), reference, not_before (ms, nil = at once),
---          ceiling (ms until the deadline), provider, account_name, client (nil = none), nonce (of this call: a caller
+--          event (ms, when the customer goes in, nil = unknown), ceiling (ms until the deadline), provider, account_name, client (nil = none), nonce (of this call: a caller
 --          that lost the reply repeats it with the same nonce), call_ends (ms after which another call has ended for
 --          sure), schema = fields of the record that is written with the first order (see stores/schema.py)
 -- Returns  {'new', 'same' or 'conflict', due (ms) of the first message ('' = send none), now, 1 if pushes are stored
@@ -32,9 +32,10 @@ if number == 1 then
 end
 redis.call('SET', SPEC, args.spec)
 redis.call('HSET', ORDER, 'provider', args.provider, 'account', args.account_name, 'status', 'pending', 'seq', 1,
-  'ask', 1, 'due', due, 'deadline', due + args.ceiling, 'submitted', now, 'number', number, 'digest', args.digest,
+  'ask', 1, 'due', due, 'deadline', due + args.ceiling, 'submitted', now, 'updated', now, 'number', number, 'digest', args.digest,
   'nonce', args.nonce)
 if args.not_before then redis.call('HSET', ORDER, 'not_before', args.not_before) end
+if args.event then redis.call('HSET', ORDER, 'event', args.event) end
 redis.call('ZADD', DUE, due, args.id)
 redis.call('ZADD', PENDING, number, args.id)
 redis.call('HSET', REFERENCES, args.reference, args.id)

@@ -31,6 +31,12 @@ FIELDS = [
     "callback_url",
     "metadata",
     "client",
+    "event_at",
+    "group",
+    "ended_by",
+    "updated_at",
+    "at_risk",
+    "needs",
 ]
 
 

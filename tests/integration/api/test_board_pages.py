@@ -389,6 +389,7 @@ def test_buttons_poll_cancel_and_redeliver_an_order(api: Running, operator: Oper
         assert told in words(operator.get("/orders/ord-1"))
     shown = words(operator.get("/orders/ord-1"))
     assert re.search(r"order.cancelled evt_\w+ pending", shown)
+    assert " by an operator " in shown
     for missing in ("/orders/nobody/poll", "/orders/nobody/cancel", "/accounts/tiqets/other/pause"):
         assert operator.post(missing).status_code == 404
 

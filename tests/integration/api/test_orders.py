@@ -27,6 +27,27 @@ def test_the_same_order_is_accepted_once_and_other_content_is_a_conflict(api: Ru
     assert api.get("/v1/orders/ord-1").json() == new.json()
 
 
+def test_an_order_keeps_its_event_and_group_which_are_part_of_its_content(api: Running) -> None:
+    new = api.submit(event_at="2099-05-01T20:00:00+02:00", group=" hamlet-friday ").json()
+    assert (new["event_at"], new["group"]) == ("2099-05-01T18:00:00Z", "hamlet-friday")
+    assert (new["ended_by"], new["at_risk"], new["needs"]) == (None, False, None)
+    assert new["updated_at"] == new["submitted_at"]
+    assert api.submit(event_at="2099-05-01T18:00:00Z", group="hamlet-friday").status_code == 200
+    problem(api.submit(event_at="2099-05-01T18:00:01Z", group="hamlet-friday"), 409, "conflict")
+    problem(api.submit(event_at="2099-05-01T18:00:00Z"), 409, "conflict")
+    for wrong in ({"event_at": "tonight"}, {"event_at": 4_000_000_000}, {"group": ""}, {"group": "a\nb"}, {"group": 1}):
+        (error,) = problem(api.submit("ord-2", **wrong), 422, "rejected")["errors"]
+        assert error["field"] in wrong
+
+
+def test_an_event_tells_who_ended_the_order_and_when_it_changed(api: Running) -> None:
+    api.submit()
+    assert api.post("/v1/orders/ord-1/cancel").json()["ended_by"] == "caller"
+    (event,) = api.get("/v1/events").json()["items"]
+    assert event["data"]["ended_by"] == "caller"
+    assert event["data"]["updated_at"] == event["occurred_at"] == api.get("/v1/orders/ord-1").json()["updated_at"]
+
+
 def test_every_error_of_an_order_is_named_and_nothing_is_stored(api: Running, stores: Stores) -> None:
     answer = api.post("/v1/orders", {"id": "ord-1", "provider": "tiqets", "quantity": "2", "colour": "blue"})
     errors = {error["field"]: error["message"] for error in problem(answer, 422, "rejected")["errors"]}

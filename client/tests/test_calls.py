@@ -88,6 +88,18 @@ def test_an_order_is_sent_as_json(connect: Connect, server: Server) -> None:
         client.order("")
 
 
+def test_filters_of_a_list_are_sent_with_each_page(connect: Connect, server: Server) -> None:
+    server.answers = [
+        httpx.Response(200, json={"items": [ORDER], "next_cursor": "0001:ord-1"}),
+        httpx.Response(200, json={"items": [], "next_cursor": None}),
+    ]
+    before = datetime(2026, 12, 1, 20, tzinfo=timezone.utc)
+    assert len(list(connect().orders(attention=True, event_before=before, updated_since=None, group="a & b"))) == 1
+    filters = {"attention": "true", "event_before": "2026-12-01T20:00:00+00:00", "group": "a & b", "limit": "200"}
+    sent = [dict(request.url.params) for request in server.requests]
+    assert sent == [filters, {**filters, "cursor": "0001:ord-1"}]
+
+
 def test_batches_hold_a_thousand_orders_and_no_more_bytes_than_the_api_accepts(
     connect: Connect, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,7 +19,7 @@ from willcall_client.api_errors import (
     UnreachableError,
 )
 from willcall_client.async_client import AsyncClient
-from willcall_client.calls import OrderOptions, OrderToSubmit
+from willcall_client.calls import OrderFilters, OrderOptions, OrderToSubmit
 from willcall_client.client import Client
 from willcall_client.errors import DecodeError, WebhookVerificationError, WillcallError
 from willcall_client.feed import AsyncFeed, Feed
@@ -62,6 +62,7 @@ __all__ = [
     "Needs",
     "NotFoundError",
     "Order",
+    "OrderFilters",
     "OrderOptions",
     "OrderToSubmit",
     "Problem",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self, Unpack
 
-    from willcall_client.calls import Call, OrderOptions, OrderToSubmit
+    from willcall_client.calls import Call, OrderFilters, OrderOptions, OrderToSubmit
     from willcall_client.models import Account, Attempt, BatchResult, Order, Readiness, ResumeResult
 
 T = TypeVar("T")
@@ -63,11 +63,17 @@ class AsyncClient:
         return await self._run(calls.order(order_id))
 
     async def orders(
-        self, *, status: str | None = None, provider: str | None = None, attention: str | bool | None = None
+        self,
+        *,
+        status: str | None = None,
+        provider: str | None = None,
+        attention: str | bool | None = None,
+        **filters: Unpack[OrderFilters],
     ) -> AsyncIterator[Order]:
+        wanted = {"status": status, "provider": provider, "attention": attention, **filters}
         cursor, more = None, True
         while more:
-            page = await self._run(calls.orders(status=status, provider=provider, attention=attention, cursor=cursor))
+            page = await self._run(calls.orders(wanted, cursor))
             for item in page.items:
                 yield item
             cursor, more = page.next_cursor, page.next_cursor is not None

@@ -64,6 +64,15 @@ class OrderOptions(TypedDict, total=False):
     """Your own texts, returned with the order."""
 
 
+class OrderFilters(TypedDict, total=False):
+    """Which orders to list, beside their status, provider and attention."""
+
+    event_before: datetime | str | None
+    event_after: datetime | str | None
+    updated_since: datetime | str | None
+    group: str | None
+
+
 class _Purchase(TypedDict):
     provider: str
     reference: str
@@ -119,15 +128,9 @@ def order(order_id: str) -> Call[Order]:
     return Call("GET", _order_path(order_id), _model(Order))
 
 
-def orders(
-    *,
-    status: str | None = None,
-    provider: str | None = None,
-    attention: str | bool | None = None,
-    cursor: str | None = None,
-) -> Call[OrderPage]:
-    wanted = {"status": status, "provider": provider, "attention": attention, "cursor": cursor}
-    texts = {name: "true" if value is True else value for name, value in wanted.items() if value}
+def orders(wanted: Mapping[str, Any], cursor: str | None) -> Call[OrderPage]:
+    given = {**wanted, "cursor": cursor}
+    texts = {name: _parameter(value) for name, value in given.items() if value}
     return Call("GET", "/v1/orders", _model(OrderPage), params={**texts, "limit": PAGE})
 
 
@@ -192,6 +195,12 @@ def _batch(orders: list[bytes]) -> Call[BatchResults]:
 
 def _json(document: Mapping[str, Any]) -> bytes:
     return json.dumps(document, default=_plain, allow_nan=False).encode()
+
+
+def _parameter(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return "true" if value is True else str(value)
 
 
 def _plain(value: Any) -> Any:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self, Unpack
 
-    from willcall_client.calls import Call, OrderOptions, OrderToSubmit
+    from willcall_client.calls import Call, OrderFilters, OrderOptions, OrderToSubmit
     from willcall_client.models import Account, Attempt, BatchResult, Order, Readiness, ResumeResult
 
 T = TypeVar("T")
@@ -81,12 +81,21 @@ class Client:
         return self._run(calls.order(order_id))
 
     def orders(
-        self, *, status: str | None = None, provider: str | None = None, attention: str | bool | None = None
+        self,
+        *,
+        status: str | None = None,
+        provider: str | None = None,
+        attention: str | bool | None = None,
+        **filters: Unpack[OrderFilters],
     ) -> Iterator[Order]:
-        """Yield orders, newest first. `attention`: `True` for any reason, or one reason."""
+        """Yield orders, newest first. `attention`: `True` for any reason, or one reason.
+
+        With `event_before` or `event_after`, the soonest event comes first; with `updated_since`, the earliest change.
+        """
+        wanted = {"status": status, "provider": provider, "attention": attention, **filters}
         cursor, more = None, True
         while more:
-            page = self._run(calls.orders(status=status, provider=provider, attention=attention, cursor=cursor))
+            page = self._run(calls.orders(wanted, cursor))
             yield from page.items
             cursor, more = page.next_cursor, page.next_cursor is not None
 

@@ -5,6 +5,7 @@ Commands that end by themselves run in this process, others as child processes.
 
 import json
 import re
+import shlex
 import time
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from willcall.orders.model import Ticket, TicketKind
 from willcall.orders.policy import Rate
 from willcall.orders.pushes import TicketsPush
 from willcall.orders.serialization import order_to_json
-from willcall.orders.submission import SubmitOrder
+from willcall.orders.submission import SubmitOrder, parse_submission
 from willcall.stores import keys
 from willcall.stores.accounts import AccountHealth, AccountReport, AccountStore
 from willcall.stores.inbox import Inbox, StoredPush
@@ -225,6 +226,26 @@ def test_orders_are_listed_by_account_even_an_unconfigured_one(willcall: Willcal
     unknown, name_only = willcall.all(("orders", "--account", "tiqets/odl"), ("orders", "--account", "old"))
     assert (unknown.code, "account tiqets/odl is not configured" in unknown.err) == (2, True)
     assert (name_only.code, "must be PROVIDER/ACCOUNT" in name_only.err) == (2, True)
+
+
+def test_orders_are_listed_by_event_with_the_way_to_the_next_page(willcall: Willcall, redis: "Redis") -> None:
+    for order_id, event_at in {"late": "2099-05-02T20:00:00Z", "soon": "2099-05-01T20:00:00Z", "over": None}.items():
+        fields = {"provider": "tiqets", "reference": "1", "id": order_id, "event_at": event_at, "group": "box 1"}
+        SubmissionStore(redis).submit([NewOrder(parse_submission(fields).order(), "digest", 86_400)])
+    assert willcall(*submit("soonest", "2", "--event-at", "2099-04-01T20:00:00+02:00", "--group", "box 1")).code == 0
+    first, lines, grouped, changed, wrong = willcall.all(
+        ("orders", "--event-before", "2100-01-01T00:00:00Z", "--group", "box 1", "--open", "--limit", "2"),
+        ("orders", "--event-after", "2099-05-01T20:00:00Z", "--json"),
+        ("orders", "--group", "box 1", "--json"),
+        ("orders", "--updated-since", "2026-01-01T00:00:00Z", "--status", "cancelled"),
+        ("orders", "--overdue", "--event-before", "2099-01-01T00:00:00Z"),
+    )
+    assert re.search(r"event +when.*soonest.* d .*soon ", first.out, re.DOTALL)
+    assert [order["id"] for order in lines.lines] == ["soon", "late"]
+    assert [order["id"] for order in grouped.lines] == ["soonest", "over", "soon", "late"]
+    assert ("No orders match" in changed.err, wrong.code) == (True, 2)
+    following = shlex.split(first.err.splitlines()[-1].partition("willcall ")[2])
+    assert [order["id"] for order in willcall(*following, "--json").lines] == ["late"]
 
 
 def test_orders_with_undelivered_callbacks_or_missing_documents_are_listed_oldest_first(

@@ -1,6 +1,7 @@
 """Dependencies of route handlers, and query parameters."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request
@@ -10,10 +11,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, 
 from willcall.api.problems import ProblemError, ProblemType, rejected
 from willcall.api.request_models import Override
 from willcall.api.security import Principal, PrincipalDep, Role
-from willcall.orders.errors import UnknownOrderError
+from willcall.orders.errors import FieldError, UnknownOrderError
 from willcall.orders.model import Attention, Status
-from willcall.orders.submission import OrderId, field_errors_of
+from willcall.orders.submission import Group, OrderId, Time, field_errors_of
 from willcall.providers.registry import ADAPTERS
+from willcall.stores.listing import ListingPage, OrderFilter
 from willcall.usecases.context import Context
 
 #: Largest and default number of items per page. Orders and events may hold many tickets.
@@ -61,6 +63,10 @@ def _one_of(known: Sequence[str]) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _seconds(moment: datetime | None) -> float | None:
+    return None if moment is None else moment.timestamp()
+
+
 class _Query(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
@@ -81,10 +87,36 @@ class OrdersQuery(_Query):
         description="Only orders that need attention: for any reason (`true`), or for this one.",
         json_schema_extra={"enum": [*_ATTENTIONS]},
     )
+    event_before: Time | None = Field(
+        default=None, description="Only orders whose event is before; the soonest event comes first."
+    )
+    event_after: Time | None = Field(
+        default=None, description="Only orders whose event is then or later; the soonest event comes first."
+    )
+    updated_since: Time | None = Field(
+        default=None, description="Only orders that changed then or later; the earliest change comes first."
+    )
+    group: Group | None = Field(default=None, description="Only orders that were submitted with this `group`.")
     limit: int = Field(default=PAGE_SIZE, ge=1, le=MAX_PAGE_SIZE, description="Orders per page.")
     cursor: str | None = Field(
-        default=None, pattern=r"^[0-9]{1,15}$", description="The `next_cursor` of the previous page."
+        default=None,
+        pattern=r"^[0-9]{1,16}(:[A-Za-z0-9._:@~-]{1,128})?$",
+        description="The `next_cursor` of the previous page.",
     )
+
+    def filter(self, client: str | None, account: str | None = None) -> OrderFilter:
+        """Return which orders to list, of a client and of an account (its key)."""
+        return OrderFilter(
+            self.status,
+            self.provider,
+            self.reasons,
+            account,
+            client,
+            event_before=_seconds(self.event_before),
+            event_after=_seconds(self.event_after),
+            updated_since=_seconds(self.updated_since),
+            group=self.group,
+        )
 
     @property
     def reasons(self) -> frozenset[Attention] | None:
@@ -112,6 +144,14 @@ class DeadLettersQuery(_Query):
     cursor: str | None = Field(
         default=None, pattern=r"^[0-9]{1,19}-[0-9]{1,19}$", description="The `next_cursor` of the previous page."
     )
+
+
+def orders_page(context: Context, query: OrderFilter, limit: int, cursor: str | None) -> ListingPage:
+    """Return a page of orders. Raises ApiError for a cursor of another list."""
+    try:
+        return context.stores.listing.page(query, limit, cursor)
+    except ValueError:
+        raise rejected([FieldError("cursor", "is not a cursor of this list")]) from None
 
 
 ContextDep = Annotated[Context, Depends(get_context)]

@@ -18,6 +18,8 @@ from willcall.usecases.ports import Recipient
 Queues = Callable[[], Mapping[str, QueueBacklog]]
 
 _ACCOUNT = ("provider", "account")
+#: Seconds until the event of an order, at most, by the name for it.
+_EVENTS = {"begun": 0, "2h": 2 * 3_600, "24h": 86_400, "7d": 7 * 86_400}
 _KINDS = ("worker", "beat", "api", "flower")
 
 
@@ -54,9 +56,13 @@ class MetricsCollector(Collector):
         unconfigured = _by_account(
             "willcall_orders_unconfigured", "Open orders whose account is not in the configuration."
         )
+        by_event = GaugeMetricFamily(
+            "willcall_orders_open_by_event", "Open orders by the time to their event.", labels=(*_ACCOUNT, "event")
+        )
         listing, late = self._stores.listing, now - self._current().settings.sweeps.grace
         accounts = sorted({*self._current().accounts, *self._stores.orders.accounts()})
-        for key, tally in zip(accounts, listing.summaries(accounts, late), strict=True):
+        ahead = listing.events_ahead(accounts, [now + seconds for seconds in _EVENTS.values()])
+        for key, tally, events in zip(accounts, listing.summaries(accounts, late), ahead, strict=True):
             labels = key.split("/", 1)
             for status, count in tally.counts.items():
                 orders.add_metric([*labels, status.value], count)
@@ -64,8 +70,11 @@ class MetricsCollector(Collector):
             overdue.add_metric(labels, tally.backlog.due)
             held.add_metric(labels, tally.backlog.held)
             oldest.add_metric(labels, 0.0 if tally.first_due is None else max(0.0, now - tally.first_due))
+            unknown = max(0, count_open(tally.counts) - sum(events))
+            for event, count in zip([*_EVENTS, "later", "unknown"], [*events, unknown], strict=True):
+                by_event.add_metric([*labels, event], count)
             unconfigured.add_metric(labels, 0 if key in self._current().accounts else count_open(tally.counts))
-        yield from (orders, waiting, overdue, held, oldest, unconfigured)
+        yield from (orders, by_event, waiting, overdue, held, oldest, unconfigured)
         attention = GaugeMetricFamily(
             "willcall_orders_attention", "Orders that need attention.", labels=(*_ACCOUNT, "reason")
         )

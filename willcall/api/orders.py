@@ -4,7 +4,14 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from willcall.api.dependencies import ContextDep, NoParameters, OrderIdDep, OrdersQuery, override_requested
+from willcall.api.dependencies import (
+    ContextDep,
+    NoParameters,
+    OrderIdDep,
+    OrdersQuery,
+    orders_page,
+    override_requested,
+)
 from willcall.api.openapi import BODY_PROBLEMS, request_body, responses
 from willcall.api.problems import ProblemType
 from willcall.api.request_body import json_body
@@ -14,7 +21,6 @@ from willcall.api.security import PrincipalDep
 from willcall.orders.serialization import attempt_schema, order_schema
 from willcall.orders.submission import SubmitOrder
 from willcall.schemas.orders import AttemptPage, Order, OrderPage
-from willcall.stores.listing import OrderFilter
 from willcall.usecases.context import Context
 from willcall.usecases.notify import redeliver
 from willcall.usecases.orders import cancel_order, get_order, request_poll
@@ -45,9 +51,11 @@ def submit_order(
 
 @router.get("", summary="List orders", responses=responses(ProblemType.REJECTED, ok_200=OrderPage))
 def list_orders(context: ContextDep, principal: PrincipalDep, query: Annotated[OrdersQuery, Query()]) -> SchemaResponse:
-    """Return a page of orders, newest first. Filters can be combined."""
-    filters = OrderFilter(query.status, query.provider, query.reasons, client=principal.client)
-    page = context.stores.listing.page(filters, query.limit, query.cursor)
+    """Return a page of orders, newest first. Filters can be combined.
+
+    With `event_before` or `event_after`, the soonest event comes first; with `updated_since`, the earliest change.
+    """
+    page = orders_page(context, query.filter(principal.client), query.limit, query.cursor)
     return SchemaResponse(OrderPage(items=tuple(map(order_schema, page.orders)), next_cursor=page.next_cursor))
 
 

@@ -108,10 +108,13 @@ def _new_id() -> str:
     return f"ord_{uuid4().hex}"
 
 
-_Time = Annotated[AwareDatetime, BeforeValidator(_iso_8601), AfterValidator(_plausible)]
+Time = Annotated[AwareDatetime, BeforeValidator(_iso_8601), AfterValidator(_plausible)]
 _URL = Field(json_schema_extra={"format": "uri", "pattern": "^https?://[^/]"})
 
 OrderId = Annotated[str, StringConstraints(pattern=_ORDER_ID_PATTERN)]
+Group = Annotated[
+    str, StringConstraints(min_length=1, max_length=256, strip_whitespace=True), AfterValidator(_printable)
+]
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 
 
@@ -136,8 +139,8 @@ class SubmitOrder(BaseModel):
     id: OrderId = Field(default_factory=_new_id)
     account: Name = "default"
     quantity: Annotated[int, Field(strict=True, ge=1, le=10_000)] | None = None
-    not_before: _Time | None = None
-    bought_at: _Time | None = None
+    not_before: Time | None = None
+    bought_at: Time | None = None
     delivery: DeliverySpeed = DeliverySpeed.INSTANT
     callback_url: Annotated[str, _URL, StringConstraints(max_length=2_048), AfterValidator(check_web_url)] | None = None
     language: Annotated[str, StringConstraints(pattern=_LANGUAGE_PATTERN)] | None = None
@@ -145,13 +148,8 @@ class SubmitOrder(BaseModel):
         default_factory=dict
     )
     client: Name | None = None
-    event_at: _Time | None = None
-    group: (
-        Annotated[
-            str, StringConstraints(min_length=1, max_length=256, strip_whitespace=True), AfterValidator(_printable)
-        ]
-        | None
-    ) = None
+    event_at: Time | None = None
+    group: Group | None = None
 
     def order(self) -> Order:
         """Return the order to store. The store sets its times by the server's clock."""

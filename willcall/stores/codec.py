@@ -131,7 +131,7 @@ def order_from(order_id: str, fields: Mapping[str, str], spec_text: str, tickets
         event_at=seconds(fields.get("event", spec.get("event_at"))),
         group=spec.get("group"),
         ended_by=_ended_by(status, fields),
-        updated_at=_updated_at(fields),
+        updated_at=updated_at(fields),
         at_risk=status in OPEN and fields.get("at_risk") == "1",
     )
 
@@ -152,7 +152,7 @@ def _ended_by(status: Status, fields: Mapping[str, str]) -> EndedBy | None:
     return EndedBy.CALLER if cancelled else EndedBy.PROVIDER
 
 
-def _updated_at(fields: Mapping[str, str]) -> float:
+def updated_at(fields: Mapping[str, str]) -> float:
     """Return the last change. Release 0.2.0 does not write the field, but when an order ended or needed attention."""
     names = ("submitted", "updated", "finished", "attention_at")
     return max(int(fields[name]) for name in names if name in fields) / 1_000

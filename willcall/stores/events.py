@@ -34,7 +34,7 @@ class StoredEvent:
     def to_json(self) -> dict[str, Any]:
         """Return `schemas.orders.Event` as JSON: an item of the feed, and the body of a callback.
 
-        The event and the change that it tells of were written in one step, so the order was updated then.
+        The event and its change were written in one step, so the order was updated then.
         """
         header = EventHeader(id=self.id, type=self.type, order_id=self.order_id, occurred_at=utc(self.occurred_at))
         return {**header.to_json(), "data": {**self.data, "updated_at": rfc3339(self.occurred_at)}}

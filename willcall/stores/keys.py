@@ -66,6 +66,27 @@ def attention(account_key: str, reason: str, client: str | None = None) -> str:
     return f"{ATTENTION}{_of_client(client)}{account_key}:{reason}"
 
 
+def by_event(account_key: str, *, is_open: bool, client: str | None = None) -> str:
+    """Sorted set: an account's open or final orders by their event, as `<ms, 16 digits>:<id>` (`lua/dated_lists.lua`).
+
+    With `client`, only those of a client. Release 0.2.0 does not maintain it, so an order may have ended meanwhile.
+    """
+    return f"{PREFIX}by_event:{_of_client(client)}{account_key}:{'open' if is_open else 'final'}"
+
+
+def by_change(account_key: str, client: str | None = None) -> str:
+    """Sorted set: an account's orders by their last change, in the same form. With `client`, only those of a client."""
+    return f"{PREFIX}by_change:{_of_client(client)}{account_key}"
+
+
+def group(name: str, client: str | None = None) -> str:
+    """Sorted set: orders that were submitted with one `group`, by submission number.
+
+    With `client`, only those of a client, by the client's own submission number.
+    """
+    return f"{PREFIX}client:{client}:group:{name}" if client else f"{PREFIX}group:{name}"
+
+
 def client_accounts(client: str) -> str:
     """Set: keys of the accounts that ever had an order of a client."""
     return f"{PREFIX}client:{client}:accounts"

@@ -1,4 +1,4 @@
-"""Lists of orders, newest first and in stable pages, and counts."""
+"""Lists of orders in stable pages, newest first or by their event or last change, and counts."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,9 +6,10 @@ from heapq import nlargest, nsmallest
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from willcall.orders.model import Attention, Order, Status
+from willcall.orders.model import OPEN, Attention, Order, Status
 from willcall.stores import keys
-from willcall.stores.codec import milliseconds, seconds
+from willcall.stores.codec import milliseconds, seconds, updated_at
+from willcall.stores.dated_lists import DatedMember, DatedSpan, count_dated, read_dated
 from willcall.stores.orders import OrderStore
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ _LONGEST_CURSOR = 16
 class OrderFilter:
     """Which orders to list; `None` stands for all. An empty `attention` means any reason.
 
-    `account` is a key, `<provider>/<account>`. With `client`, the positions of a list are the client's own.
+    `account` is a key, `<provider>/<account>`. With `client`, the positions of a list are the client's own. `open_only`
+    leaves out final orders. Moments are epoch seconds: `event_after` and `updated_since` include theirs, `event_before`
+    does not. Orders without an event match neither.
     """
 
     status: Status | None = None
@@ -32,11 +35,53 @@ class OrderFilter:
     attention: frozenset[Attention] | None = None
     account: str | None = None
     client: str | None = None
+    open_only: bool = False
+    event_before: float | None = None
+    event_after: float | None = None
+    updated_since: float | None = None
+    group: str | None = None
+
+    @property
+    def by_event(self) -> bool:
+        """Whether the list is by event, the soonest first."""
+        return self.event_before is not None or self.event_after is not None
+
+    def matches(self, fields: Mapping[str, str]) -> bool:
+        """Return whether an order matches, by its fields in Redis; all but the group, which is not among them."""
+        if "status" not in fields:  # it was removed meanwhile
+            return False
+        event = seconds(fields.get("event"))
+        wanted = {"status": self.status, "provider": self.provider, "client": self.client}
+        return (
+            all(value is None or fields.get(name) == value for name, value in wanted.items())
+            and self.account in {None, f"{fields['provider']}/{fields['account']}"}
+            and (not self.open_only or fields["status"] in OPEN)
+            and (self.attention is None or fields.get("attention") in (self.attention or set(Attention)))
+            and (not self.by_event or event is not None)
+            and (self.event_before is None or (event or 0.0) < self.event_before)
+            and (self.event_after is None or (event or 0.0) >= self.event_after)
+            and (self.updated_since is None or updated_at(fields) >= self.updated_since)
+        )
+
+
+#: The fields that `OrderFilter.matches` needs.
+_FIELDS = (
+    "provider",
+    "account",
+    "client",
+    "status",
+    "attention",
+    "event",
+    "submitted",
+    "updated",
+    "finished",
+    "attention_at",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class ListingPage:
-    """Orders, newest first, and the cursor of the next page."""
+    """Orders in the order of the list, and the cursor of the next page."""
 
     orders: list[Order]
     next_cursor: str | None
@@ -82,10 +127,21 @@ class OrderListing:
         self._orders = orders
 
     def page(self, query: OrderFilter, limit: int, cursor: str | None = None) -> ListingPage:
-        """Return a page of orders. Raises ValueError for an invalid cursor."""
-        entries = self._entries(query, _position(cursor), limit + 1)
-        orders = [order for order in self._orders.get_many([name for name, _ in entries[:limit]]) if order]
-        return ListingPage(orders, _cursor(entries, limit))
+        """Return a page of orders: by event or by their last change if the query is about these, else newest first.
+
+        Raises ValueError for an invalid cursor.
+        """
+        if query.by_event or query.updated_since is not None:
+            members, following = self._dated(query, limit, cursor)
+            names = [member.order_id for member in members]
+        else:
+            entries = self._entries(query, _position(cursor), limit + 1)
+            names, following = [name for name, _ in entries[:limit]], _cursor(entries, limit)
+        return ListingPage([order for order in self._orders.get_many(names) if order], following)
+
+    def events_ahead(self, accounts: Sequence[str], bounds: Sequence[float]) -> list[list[int]]:
+        """Return how many open orders of each account have their event before the first bound, ..., after the last."""
+        return count_dated(self._redis, [keys.by_event(account, is_open=True) for account in accounts], bounds)
 
     def counts(self, account: str, client: str | None = None) -> dict[Status, int]:
         """Return how many orders an account has by status, or a client at that account."""
@@ -153,19 +209,56 @@ class OrderListing:
     def _entries(self, query: OrderFilter, newest: int | None, limit: int) -> list[tuple[str, float]]:
         """Return the `limit` newest orders of a query, older than `newest`, with their submission numbers."""
         indexes = self._indexes(query)
-        if query.attention is None or query.status is None:
+        if query.group is None and (query.attention is None or (query.status is None and not query.open_only)):
             return self._newest(indexes, newest, limit)
         found: list[tuple[str, float]] = []
         while len(found) < limit and (looked := self._newest(indexes, newest, LOOK)):
-            found += self._of_status(query.status, looked)
+            states = self._read_fields([order_id for order_id, _ in looked])
+            found += [entry for entry, fields in zip(looked, states, strict=True) if query.matches(fields)]
             newest = int(looked[-1][1])
         return found[:limit]
 
-    def _of_status(self, status: Status, entries: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
+    def _dated(self, query: OrderFilter, limit: int, cursor: str | None) -> tuple[list[DatedMember], str | None]:
+        """Return the orders of a list by event or last change, and the cursor of those behind them."""
+        accounts, client = self._accounts(query), query.client
+        if query.by_event:
+            only_open = query.open_only or query.status in OPEN
+            states = [True] if only_open else [True, False]
+            lists = [keys.by_event(each, is_open=state, client=client) for each in accounts for state in states]
+            field, span = "event", DatedSpan(lists, query.event_after, query.event_before, cursor)
+        else:
+            lists = [keys.by_change(each, client) for each in accounts]
+            field, span = "updated", DatedSpan(lists, query.updated_since, None, cursor)
+
+        def matching(looked: Sequence[DatedMember]) -> list[DatedMember]:
+            """Keep the members that match. One that is outdated, as its order stands elsewhere now, does not."""
+            states = self._read_fields([member.order_id for member in looked])
+            found = [
+                member
+                for member, fields in zip(looked, states, strict=True)
+                if fields.get(field) == str(member.at) and query.matches(fields)
+            ]
+            return self._of_group(query, found)
+
+        return read_dated(self._redis, span, limit, matching)
+
+    def _read_fields(self, order_ids: Sequence[str]) -> list[dict[str, str]]:
+        """Return of each order the fields that `OrderFilter.matches` needs, empty if it does not exist."""
         pipe = self._redis.pipeline(transaction=False)
-        for order_id, _ in entries:
-            pipe.hget(keys.order(order_id), "status")
-        return [entry for entry, is_ in zip(entries, pipe.execute(), strict=True) if is_ == status]
+        for order_id in order_ids:
+            pipe.hmget(keys.order(order_id), _FIELDS)
+        return [
+            {name: value for name, value in zip(_FIELDS, values, strict=True) if value is not None}
+            for values in pipe.execute()
+        ]
+
+    def _of_group(self, query: OrderFilter, members: list[DatedMember]) -> list[DatedMember]:
+        if query.group is None:
+            return members
+        pipe = self._redis.pipeline(transaction=False)
+        for member in members:
+            pipe.zscore(keys.group(query.group, query.client), member.order_id)
+        return [member for member, number in zip(members, pipe.execute(), strict=True) if number is not None]
 
     def overdue(self, query: OrderFilter, before: float, most: int) -> tuple[int, list[tuple[str, float]]]:
         """Return how many orders have been due since `before`, and the `most` that have been due for longest.
@@ -190,10 +283,13 @@ class OrderListing:
     def _indexes(self, query: OrderFilter) -> list[str]:
         """Return the indexes of a query: by reason if it asks for attention, else by status."""
         accounts, client = self._accounts(query), query.client
+        if query.group is not None:
+            return [keys.group(query.group, client)]
         if query.attention is not None:
             reasons = query.attention or Attention
             return [keys.attention(account, reason, client) for account in accounts for reason in reasons]
-        statuses = list(Status) if query.status is None else [query.status]
+        every = [status for status in Status if status in OPEN or not query.open_only]
+        statuses = every if query.status is None else [query.status]
         return [keys.index(account, status, client) for account in accounts for status in statuses]
 
     def _newest(self, indexes: Iterable[str], newest: int | None, limit: int) -> list[tuple[str, float]]:

@@ -101,6 +101,8 @@ def _submission(new: NewOrder) -> tuple[Sequence[str], Arguments]:
     ], {
         "id": order.id,
         "account": account,
+        "group": keys.group(order.group) if order.group else None,
+        "client_group": keys.group(order.group, order.client) if order.group and order.client else None,
         "digest": new.digest,
         "spec": compact_json(spec_of(order)),
         "reference": order.reference,

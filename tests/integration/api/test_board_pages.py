@@ -4,6 +4,7 @@ import html
 import json
 import re
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -61,6 +62,40 @@ def test_an_account_is_shown_with_its_waiting_orders(api: Running, operator: Ope
     shown = words(operator.get("/"))
     assert "tiqets /default ok 3 " in shown
     assert "tixstock /default ok 0 " in shown
+
+
+def test_orders_for_tonight_without_tickets_are_shown_the_soonest_first(
+    api: Running, stores: Stores, operator: Operator
+) -> None:
+    api.submit("ord-0")
+    assert "Events within 24 hours" not in words(operator.get("/"))
+    assert "Event (UTC)" not in words(operator.get("/orders"))
+    now = datetime.fromtimestamp(stores.accounts.now(), UTC)
+    for number, hours in enumerate([26, 3, 2, 1, -1], 1):
+        api.submit(f"ord-{number}", event_at=(now + timedelta(hours=hours, minutes=1)).isoformat())
+    change(stores, "ord-3", status=Status.FULFILLED, finished_at=stores.accounts.now())
+    shown = words(operator.get("/"))
+    assert re.search(r"without tickets 3 ord-5 .* 59 min ago ord-4 .* in 1 h ord-2 .* in 3 h", shown)
+    listed = words(operator.get("/orders?event=soon"))
+    assert re.search(r"Event \(UTC\) .* ord-5 .* ord-4 .* ord-2 ", listed)
+    assert not re.search("ord-[0-13]", listed)
+    assert re.search(r"Event \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", words(operator.get("/orders/ord-1")))
+
+
+def test_a_list_by_event_has_pages(api: Running, operator: Operator) -> None:
+    for number in range(52):
+        api.submit(f"ord-{number:02}", event_at="2026-01-01T20:00:00Z", group="Hamlet & Co")
+    first = operator.get("/orders?event=soon&group=Hamlet+%26+Co")
+    assert "ord-49" in first.text
+    assert "ord-50" not in first.text
+    following = html.unescape(re.findall(r'rel="next" href="([^"]+)">Next page', first.text)[0])
+    second = operator.get(following)
+    assert "ord-51" in second.text
+    assert "ord-49" not in second.text
+    assert "First page" in second.text
+    board_page = words(operator.get("/"))
+    assert "without tickets 52" in board_page
+    assert "All 52 orders" in board_page
 
 
 def test_a_paused_account_is_shown_as_paused_until_it_is_resumed(api: Running, operator: Operator) -> None:

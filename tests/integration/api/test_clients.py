@@ -109,11 +109,17 @@ def _of_an_order(shop: Shop, method: str, path: str) -> None:
 
 
 def _list(shop: Shop, method: str, path: str) -> None:
+    for dated in ({"event_after": "2000-01-01T00:00:00Z"}, {"updated_since": "2000-01-01T00:00:00Z"}):
+        for cursor in (None, f"{1:016}:{shop.theirs}"):
+            page = shop.call(method, path, params={**dated, "cursor": cursor}).json()
+            assert {order["id"] for order in page["items"]} <= {shop.own}
+            assert page["next_cursor"] is None
     values: dict[str, list[Any]] = {
         "status": [None, Status.PARTIAL, Status.CANCELLED],
         "provider": [None, "tiqets"],
         "attention": [None, "true"],
         "cursor": [None, 1, 2, 3, 10**9],
+        "group": [None, "shared"],
     }
     for chosen in product(*values.values()):
         query = {name: value for name, value in zip(values, chosen, strict=True) if value is not None}

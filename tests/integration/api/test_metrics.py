@@ -70,6 +70,17 @@ def test_orders_are_counted_by_what_they_wait_for(api: Running, harness: StoreHa
     assert shown("orders_overdue", provider="tixstock", account="default") == 0
 
 
+def test_open_orders_are_counted_by_the_time_to_their_event(api: Running, harness: StoreHarness) -> None:
+    now = harness.now()
+    left = {"begun": -60, "2h": 3_600, "24h": 80_000, "7d": 100_000, "later": 9_000_000, "unknown": None}
+    for name, seconds in left.items():
+        harness.submit(name, event_at=None if seconds is None else now + seconds)
+    harness.submit("over", event_at=now + 60)
+    harness.commit(harness.order("over"), "", status=Status.FULFILLED, finished_at=now)
+    shown = Shown(api)
+    assert {name: shown("orders_open_by_event", **DEFAULT, event=name) for name in left} == dict.fromkeys(left, 1)
+
+
 def test_orders_of_an_unconfigured_account_are_counted(api: Running, harness: StoreHarness) -> None:
     harness.redis.sadd(keys.ACCOUNTS, "tiqets/former")
     harness.redis.zadd(keys.index("tiqets/former", Status.PENDING), {"ord-1": 1})

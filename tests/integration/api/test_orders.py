@@ -140,9 +140,47 @@ def test_orders_are_listed_in_pages_newest_first(api: Running) -> None:
     assert ids(status="fulfilled") == ids(attention="true") == ids(attention="not_found") == []
 
 
+def test_orders_are_listed_by_event_by_change_and_by_group(api: Running) -> None:
+    for number, event_at in enumerate(["2099-05-01T20:00:00Z", "2099-05-01T18:00:00Z", "2099-05-02T18:00:00Z", None]):
+        api.submit(f"ord-{number}", event_at=event_at, group=None if number == 1 else "hamlet")
+    api.post("/v1/orders/ord-0/cancel")
+
+    def ids(**query: str) -> list[str]:
+        found, cursor = [], None
+        while not found or cursor:
+            page = api.get("/v1/orders", params={"limit": 1, "cursor": cursor, **query}).json()
+            found += [order["id"] for order in page["items"]]
+            cursor = page["next_cursor"]
+        return found
+
+    assert ids(event_before="2099-05-02T02:00:00+02:00") == ["ord-1", "ord-0"]
+    assert ids(event_before="2099-05-02T00:00:00Z", status="pending") == ["ord-1"]
+    assert ids(event_after="2099-05-01T20:00:00Z") == ["ord-0", "ord-2"]
+    assert ids(group="hamlet") == ["ord-3", "ord-2", "ord-0"]
+    assert ids(group="hamlet", event_after="2099-05-01T00:00:00Z", status="pending") == ["ord-2"]
+    cancelled = api.get("/v1/orders/ord-0").json()["updated_at"]
+    assert ids(updated_since=cancelled)[-1] == "ord-0"
+    assert ids(updated_since="2026-01-01T00:00:00Z", status="cancelled") == ["ord-0"]
+
+
 @pytest.mark.parametrize(
     "query",
-    ["colour=blue", "status=done", "provider=nobody", "attention=no", "limit=0", "limit=501", "cursor=x", "cursor=٣"],
+    [
+        "event_before=tonight",
+        "event_after=1900000000",
+        "updated_since=2026-12-01T00:00:00",
+        "group=",
+        "cursor=7&updated_since=2026-12-01T00:00:00Z",
+        "cursor=0001900000000000:ord-1",
+        "colour=blue",
+        "status=done",
+        "provider=nobody",
+        "attention=no",
+        "limit=0",
+        "limit=501",
+        "cursor=x",
+        "cursor=٣",
+    ],
 )
 def test_an_invalid_query_is_rejected(api: Running, query: str) -> None:
     rejection = problem(api.get(f"/v1/orders?{query}"), 422, "rejected")

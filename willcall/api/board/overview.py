@@ -16,6 +16,7 @@ from willcall.usecases.context import Context
 from willcall.views.accounts import AccountView, refused_accounts, unconfigured_accounts, view_account
 from willcall.views.overdue import PendingAlerts, pending_alerts
 from willcall.views.sweeps import OverdueSweep, overdue_sweeps
+from willcall.views.upcoming import UpcomingOrders, upcoming_orders
 
 #: Minutes over which lateness and responses are shown.
 RECENT_MINUTES = 15
@@ -23,6 +24,8 @@ RECENT_MINUTES = 15
 HOURS = 24
 #: Orders that need attention on the first page, at most.
 ORDERS_SHOWN = 50
+#: Open orders whose event is near on the first page, at most.
+UPCOMING_SHOWN = 10
 #: Recent changes on the first page, at most.
 ACTIVITY_SHOWN = 12
 
@@ -95,6 +98,7 @@ class Overview:
     booked_ahead: float = 900.0
     dead_letters: int = 0
     documents_given_up: PendingSummary = field(default_factory=lambda: PendingSummary(0))
+    upcoming: UpcomingOrders = field(default_factory=UpcomingOrders)
 
     def running(self, kind: str) -> list[RunningProcess]:
         """Return the processes of a kind, the oldest first."""
@@ -145,6 +149,7 @@ def read_overview(context: Context) -> Overview:
         overdue=stores.listing.overdue(OrderFilter(), now - context.settings.sweeps.grace, 0)[0],
         booked_ahead=context.settings.sweeps.booked_ahead,
         dead_letters=stores.dead_letters.count(),
+        upcoming=upcoming_orders(stores, now, UPCOMING_SHOWN),
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Depends, Header, Query, Request
@@ -19,18 +19,27 @@ from willcall.api.board.order_page import view_order
 from willcall.api.board.overview import read_overview
 from willcall.api.board.rendering import HEADERS, fragments, page
 from willcall.api.board.search import search
-from willcall.api.dependencies import ANY_REASON, ContextDep, NoParameters, OrderIdDep, OrdersQuery, valid_order_id
+from willcall.api.dependencies import (
+    ANY_REASON,
+    ContextDep,
+    NoParameters,
+    OrderIdDep,
+    OrdersQuery,
+    orders_page,
+    valid_order_id,
+)
 from willcall.api.documents import document_response
 from willcall.api.problems import rejected
 from willcall.orders.errors import FieldError
 from willcall.orders.model import Attention, Order, Status
 from willcall.orders.submission import NAME_PATTERN, field_errors_of
 from willcall.stores.connection import StoreError
-from willcall.stores.listing import OrderFilter as Listed
+from willcall.stores.listing import OrderFilter
 from willcall.usecases.context import Context
 from willcall.usecases.orders import get_order
 from willcall.views.accounts import stopped_accounts
 from willcall.views.overdue import OverdueKind, overdue_orders
+from willcall.views.upcoming import upcoming_filter
 
 if TYPE_CHECKING:
     from willcall.api.board.access import BoardAccess
@@ -45,6 +54,7 @@ _PAGE = 50
 _BOARD_PARTS = {
     "headline": "parts/headline.html",
     "banners": "parts/banners.html",
+    "upcoming": "parts/upcoming.html",
     "accounts": "parts/accounts.html",
     "attention": "parts/attention.html",
     "activity": "parts/activity.html",
@@ -62,12 +72,14 @@ def board(request: Request, context: ContextDep, _: NoParameters) -> Response:
 class _BoardQuery(OrdersQuery):
     """Which orders to show. `account` is an account's key, `client` a client's name.
 
-    `late`: list only orders with this overdue. Only `overdue` can be combined with provider and account.
+    `late`: list only orders with this overdue. Only `overdue` can be combined with provider and account. `event`: list
+    only open orders whose event is near or has begun.
     """
 
     account: str | None = Field(default=None, max_length=200)
     client: str | None = Field(default=None, pattern=NAME_PATTERN)
     late: OverdueKind | None = None
+    event: Literal["soon"] | None = None
 
 
 async def _filters(request: Request) -> _BoardQuery:
@@ -80,14 +92,17 @@ async def _filters(request: Request) -> _BoardQuery:
 
 @router.get("/orders")
 def orders(request: Request, context: ContextDep, query: Annotated[_BoardQuery, Depends(_filters)]) -> Response:
-    """Show orders, newest first, or those with something overdue, the worst first."""
-    wanted = Listed(query.status, query.provider, query.reasons, query.account, query.client)
+    """Show orders, newest first or by event, or those with something overdue, the worst first."""
+    now = context.stores.accounts.now()
+    wanted = query.filter(query.client, query.account)
     if query.late and query.client:
         raise rejected([FieldError("client", "cannot be combined with late")])
     if query.late:
         return _late_orders(request, context, query.late, wanted)
-    found = context.stores.listing.page(wanted, _PAGE, query.cursor)
-    selected = query.model_dump(include={"status", "provider", "account", "client", "attention"}, exclude_none=True)
+    if query.event:
+        wanted = upcoming_filter(wanted, now)
+    found = orders_page(context, wanted, _PAGE, query.cursor)
+    selected = query.model_dump(mode="json", exclude={"late", "limit", "cursor"}, exclude_none=True)
     return page(
         request,
         "orders.html",
@@ -97,11 +112,12 @@ def orders(request: Request, context: ContextDep, query: Annotated[_BoardQuery, 
         stopped=_stopped(context, found.orders),
         newest=f"/orders?{urlencode(selected)}" if query.cursor else None,
         older=f"/orders?{urlencode({**selected, 'cursor': found.next_cursor})}" if found.next_cursor else None,
-        now=context.stores.accounts.now(),
+        dated=wanted.by_event or wanted.updated_since is not None,
+        now=now,
     )
 
 
-def _late_orders(request: Request, context: Context, late: OverdueKind, wanted: Listed) -> Response:
+def _late_orders(request: Request, context: Context, late: OverdueKind, wanted: OrderFilter) -> Response:
     found = overdue_orders(context.stores, late, _PAGE, context.settings.sweeps.grace, wanted)
     return page(
         request,
@@ -129,6 +145,7 @@ def _choices(context: Context, query: _BoardQuery) -> list[tuple[str, str, list[
         ("account", "Account", [(key, key) for key in accounts], query.account),
         ("status", "Status", [(each.value, each.value) for each in Status], query.status),
         ("attention", "Needs attention", reasons, query.attention),
+        ("event", "Event", [("soon", "within 24 h, without tickets")], query.event),
     ]
 
 

@@ -1,5 +1,7 @@
 """`willcall orders`."""
 
+from datetime import UTC, datetime
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -8,6 +10,7 @@ from willcall.cli.bootstrap import open_config, open_stores
 from willcall.cli.output.console import print_json_line, print_note, stdout_console
 from willcall.cli.output.orders_table import orders_table, overdue_table
 from willcall.cli.output.styles import WIDE
+from willcall.cli.parameters import parse_time
 from willcall.config import Config
 from willcall.orders.errors import UnknownAccountError
 from willcall.orders.model import Status
@@ -45,16 +48,36 @@ def list_orders(
             "--documents", help="Only orders without all documents: first those still fetched, then those given up."
         ),
     ] = False,
+    event_before: Annotated[
+        datetime | None,
+        typer.Option(parser=parse_time, metavar="TIME", help="Only orders whose event is before, the soonest first."),
+    ] = None,
+    event_after: Annotated[
+        datetime | None,
+        typer.Option(parser=parse_time, metavar="TIME", help="Only orders whose event is later, the soonest first."),
+    ] = None,
+    updated_since: Annotated[
+        datetime | None,
+        typer.Option(parser=parse_time, metavar="TIME", help="Only orders that changed since, the earliest first."),
+    ] = None,
+    group: Annotated[str | None, typer.Option(help="Only orders of this group.")] = None,
+    open_only: Annotated[bool, typer.Option("--open", help="Only orders that are not final yet.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=1_000, help="Orders per page.")] = DEFAULT_LIMIT,
     cursor: Annotated[str | None, typer.Option(help="Start where the previous page ended.")] = None,
     all_pages: Annotated[bool, typer.Option("--all", help="Print all pages.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON per order.")] = False,
 ) -> None:
-    """List orders, newest first. With --overdue, --undelivered or --documents, the longest overdue come first."""
+    """List orders, newest first, or by event or by change.
+
+    With --overdue, --undelivered or --documents, the longest overdue come first.
+    """
     _check_provider(provider)
     kinds = {OverdueKind.OVERDUE: overdue, OverdueKind.UNDELIVERED: undelivered, OverdueKind.DOCUMENTS: documents}
     chosen = [kind for kind, given in kinds.items() if given]
-    if chosen and (status or client or attention or cursor or all_pages or len(chosen) > 1):
+    dated = {"event_before": event_before, "event_after": event_after, "updated_since": updated_since}
+    moments = {name: None if moment is None else moment.timestamp() for name, moment in dated.items()}
+    others = (status, client, attention, cursor, all_pages, group, open_only, *moments.values())
+    if chosen and (len(chosen) > 1 or any(value not in {None, False} for value in others)):
         raise typer.BadParameter("can only be combined with --limit and --json", param_hint=f"--{chosen[0]}")
     if chosen and not overdue and (provider or account):
         raise typer.BadParameter("lists the orders of all accounts", param_hint=f"--{chosen[0]}")
@@ -66,6 +89,9 @@ def list_orders(
         frozenset() if attention else None,
         _account_key(config, stores, provider, account),
         _client(config, stores, client),
+        open_only,
+        group=group,
+        **moments,
     )
     if chosen:
         found = overdue_orders(stores, chosen[0], limit, config.settings.sweeps.grace, query)
@@ -153,7 +179,16 @@ def _options(query: OrderFilter, limit: int) -> str:
         "--provider": query.provider,
         "--account": query.account,
         "--client": query.client,
+        "--event-before": _time(query.event_before),
+        "--event-after": _time(query.event_after),
+        "--updated-since": _time(query.updated_since),
+        "--group": query.group and quote(query.group),
         "--limit": None if limit == DEFAULT_LIMIT else limit,
     }
     words = [f"{option} {value} " for option, value in given.items() if value is not None]
-    return "".join([*words, "--attention " if query.attention is not None else ""])
+    flags = ["--attention "] * (query.attention is not None) + ["--open "] * query.open_only
+    return "".join([*words, *flags])
+
+
+def _time(moment: float | None) -> str | None:
+    return None if moment is None else datetime.fromtimestamp(moment, UTC).isoformat()

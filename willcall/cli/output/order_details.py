@@ -96,6 +96,7 @@ def _facts(details: OrderDetails) -> Table:
     fact("reason", order.reason)
     fact("provider status", order.provider_status)
     moment("event", order.event_at)
+    fact("at risk", "the event is near, and tickets are missing" if order.at_risk else None)
     fact("group", order.group)
     moment("submitted", order.submitted_at)
     if order.not_before and order.not_before > order.submitted_at:

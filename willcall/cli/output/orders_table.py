@@ -25,6 +25,9 @@ def orders_table(orders: Sequence[Order], stopped: Mapping[str, str], now: float
     if clients:
         table.add_column("client", overflow="fold")
     table.add_column("status", no_wrap=True)
+    events = any(order.event_at for order in orders)
+    if events:
+        table.add_column("event")
     table.add_column("when")
     if wide:
         table.add_column("polls", justify="right")
@@ -36,6 +39,7 @@ def orders_table(orders: Sequence[Order], stopped: Mapping[str, str], now: float
             Text(_account(order)),
             *([Text(order.client or "")] if clients else []),
             _status(order),
+            *([_event(order, now)] if events else []),
             _when(order, stopped.get(order.account_key), now),
         ]
         if wide:
@@ -81,6 +85,13 @@ def _account(order: Order) -> str:
 
 def _status(order: Order) -> Text:
     return Text(order.status, STATUS_STYLES[order.status])
+
+
+def _event(order: Order, now: float) -> Text:
+    text = Text(format_relative(order.event_at, now, 1) if order.event_at is not None else "")
+    if order.at_risk:
+        text.append("\n! at risk", "bold yellow")
+    return text
 
 
 def _when(order: Order, stopped: str | None, now: float) -> Text:

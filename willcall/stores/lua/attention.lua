@@ -3,6 +3,8 @@
 --
 -- indexes: what the keys of these indexes begin with, before client, account and reason
 
+-- include: dated_lists
+
 -- Set the reason, '' for none, at `now`, and that the order was updated then. Returns whether the reason changed. The
 -- time since when stays while the reason does.
 local function set_attention(order, indexes, id, reason, now)
@@ -21,7 +23,7 @@ local function set_attention(order, indexes, id, reason, now)
     redis.call('ZADD', index .. reason, fields[4], id)
     if client then redis.call('ZADD', client_index .. reason, fields[6], id) end
   end
-  redis.call('HSET', order, 'updated', now)
+  mark_updated(order, id, now)
   return true
 end
 

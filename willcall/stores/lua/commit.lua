@@ -43,7 +43,7 @@ local args = cjson.decode(ARGV[1])
 local indexes = {stranded = STRANDED, order = ORDERS, due = DUES, account = ACCOUNTS, fetches = FETCHES}
 
 local before = redis.call('HMGET', ORDER, 'seq', 'claim', 'again', 'number', 'deadline', 'settled', 'due', 'slot',
-  'stranded', 'throttled', 'hinted', 'status', 'client_number')
+  'stranded', 'throttled', 'hinted', 'status', 'client_number', 'event')
 local seq, deadline, slot, stranded = tonumber(before[1]), before[5], before[8], before[9]
 if args.claim and before[6] == args.claim and seq == args.seq + 1 then return {tonumber(before[7] or 0), {}} end
 if seq ~= args.seq or (args.claim and before[2] ~= args.claim) then return {-1, {}} end
@@ -114,7 +114,7 @@ else
   if args.place == 'held' then redis.call('ZADD', HELD, fields.finished and '+inf' or deadline, args.id) end
 end
 if args.tickets or fields.status ~= before[12] then
-  write('updated', now)
+  mark_updated(ORDER, args.id, now)
   -- After a change, the provider may have the order polled early again.
   if before[11] then remove('hinted') end
 end
@@ -144,8 +144,9 @@ if OLD_STATUS ~= NEW_STATUS then
     redis.call('ZREM', CLIENT_OLD_STATUS, args.id)
     redis.call('ZADD', CLIENT_NEW_STATUS, before[13], args.id)
   end
+  list_by_event(ORDER, args.id)
 end
-if fields.finished then redis.call('ZADD', FINAL, fields.finished, args.id) end
+if fields.finished then redis.call('ZADD', FINAL, math.max(fields.finished, before[14] or 0), args.id) end
 if args.late_check then
   redis.call('ZADD', LATE_CHECKS, args.late_check, args.id)
 elseif not keep then

@@ -25,6 +25,12 @@ local function remove_from_indexes(id, order_key, account, status, client)
   redis.call('ZREM', prefix .. 'due:' .. account, id)
   redis.call('ZREM', prefix .. 'held:' .. account, id)
   set_attention(order_key, ATTENTION, id, '', server_time())
+  unlist(order_key, id)
+  local group = readable and type(decoded) == 'table' and decoded.group
+  if group then
+    redis.call('ZREM', prefix .. 'group:' .. group, id)
+    if client then redis.call('ZREM', prefix .. 'client:' .. client .. ':group:' .. group, id) end
+  end
   own_tickets({owners = prefix .. 'owners:' .. account, owned = prefix .. 'owned:' .. id, tickets = {}}, id)
 end
 

@@ -1,3 +1,4 @@
+--!df flags=allow-undeclared-keys
 -- Record the result of a round of fetching, if the tickets are still those that it was made for.
 -- KEYS     tickets, fetches due, fetch, fetches pending, documents given up, order
 -- ARGS     id, claim (id of the claim), before (the tickets' JSON when they were claimed), after (the same with the new
@@ -6,6 +7,7 @@
 -- Returns  'written'; 'changed' if the tickets are others by now, which are due at once; 'lost' if the claim is lost
 
 -- include: clock
+-- include: dated_lists
 
 local TICKETS, DUE, FETCH, PENDING, GIVEN_UP, ORDER = unpack(KEYS)
 local args = cjson.decode(ARGV[1])
@@ -18,7 +20,7 @@ if (redis.call('GET', TICKETS) or '') ~= args.before then
 end
 if args.after then
   redis.call('SET', TICKETS, args.after)
-  redis.call('HSET', ORDER, 'updated', server_time())
+  mark_updated(ORDER, args.id, server_time())
 end
 if args.wait then
   redis.call('HINCRBY', FETCH, 'tries', 1)

@@ -1,8 +1,9 @@
+--!df flags=allow-undeclared-keys
 -- Accept one order, once.
 -- KEYS     order, spec, due index, index of pending orders, references, accounts, submission counter, pushes stored for
 --          the reference, schema; for a client's order also the client's index of pending orders, accounts and submission
 --          counter, and the clients
--- ARGS     id, account (key), digest (of what was submitted), spec (JSON), reference, not_before (ms, nil = at once),
+-- ARGS     id, account (key), group (key of its list, nil = none), client_group (the same of the client), digest (of what was submitted), spec (JSON), reference, not_before (ms, nil = at once),
 --          event (ms, when the customer goes in, nil = unknown), ceiling (ms until the deadline), provider, account_name, client (nil = none), nonce (of this call: a caller
 --          that lost the reply repeats it with the same nonce), call_ends (ms after which another call has ended for
 --          sure), schema = fields of the record that is written with the first order (see stores/schema.py)
@@ -10,6 +11,7 @@
 --          for the order}
 
 -- include: clock
+-- include: dated_lists
 
 local ORDER, SPEC, DUE, PENDING, REFERENCES, ACCOUNTS, SUBMISSIONS, PUSHES, SCHEMA, CLIENT_PENDING,
   CLIENT_ACCOUNTS, CLIENT_SUBMISSIONS, CLIENTS = unpack(KEYS)
@@ -32,7 +34,7 @@ if number == 1 then
 end
 redis.call('SET', SPEC, args.spec)
 redis.call('HSET', ORDER, 'provider', args.provider, 'account', args.account_name, 'status', 'pending', 'seq', 1,
-  'ask', 1, 'due', due, 'deadline', due + args.ceiling, 'submitted', now, 'updated', now, 'number', number, 'digest', args.digest,
+  'ask', 1, 'due', due, 'deadline', due + args.ceiling, 'submitted', now, 'number', number, 'digest', args.digest,
   'nonce', args.nonce)
 if args.not_before then redis.call('HSET', ORDER, 'not_before', args.not_before) end
 if args.event then redis.call('HSET', ORDER, 'event', args.event) end
@@ -46,5 +48,9 @@ if args.client then
   redis.call('ZADD', CLIENT_PENDING, client_number, args.id)
   redis.call('SADD', CLIENT_ACCOUNTS, args.account)
   redis.call('SADD', CLIENTS, args.client)
+  if args.group then redis.call('ZADD', args.client_group, client_number, args.id) end
 end
+if args.group then redis.call('ZADD', args.group, number, args.id) end
+mark_updated(ORDER, args.id, now)
+list_by_event(ORDER, args.id)
 return {'new', due, now, pushes}

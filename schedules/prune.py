@@ -9,20 +9,22 @@ def prune(run: Run) -> dict[str, int]:
     """Delete what is older than its retention. Returns how much of each."""
     context = run.context
     retention, now = context.settings.retention, context.stores.accounts.now()
-    orders = _orders(run, now - retention.orders)
+    orders = _orders(run, now)
     events = run.try_item("events", partial(context.stores.events.prune, now - retention.events))
     return {"orders": orders, "events": events, "documents": _documents(run, now - retention.orders)}
 
 
-def _orders(run: Run, before: float) -> int:
-    """Delete orders that ended before a moment. Returns how many."""
-    removed = 0
+def _orders(run: Run, now: float) -> int:
+    """Delete orders after the retention that their account has now, or else the general one. Returns how many."""
+    context, removed = run.context, 0
+    before = now - context.settings.retention.orders
+    own = {key: now - account.retention for key, account in context.accounts.items() if account.retention}
 
-    def look(_: int) -> tuple[int, int]:
+    def look(offset: int) -> tuple[int, int]:
         nonlocal removed
-        seen, gone = run.context.stores.orders.prune(before, BATCH)
-        removed += gone
-        return seen, seen
+        seen, gone, pruned = context.stores.orders.prune(before, BATCH, own=own, offset=offset)
+        removed += pruned
+        return seen, gone
 
     run.each_batch(look, BATCH)
     return removed

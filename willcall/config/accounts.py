@@ -73,7 +73,13 @@ class _HttpTable(RouteTable):
     max_bytes: Annotated[int, Field(gt=0)]
 
 
-#: The tables within an account's table; what else is there are its credentials.
+class _AccountTable(ConfigTable):
+    """What an account's table has beside other tables and credentials."""
+
+    retention: Positive | None = None
+
+
+#: The tables within an account's table.
 ACCOUNT_TABLES: Mapping[str, type[ConfigTable]] = {
     "rate": _RateTable,
     "polling": _PollingTable,
@@ -114,7 +120,8 @@ def read_accounts(providers: object) -> tuple[dict[str, Account], list[FieldErro
 
 def account_schema(adapter: Adapter) -> Mapping[str, Schema]:
     """Return the schema of an account's table."""
-    return {**table_schema(adapter.credentials), **{name: table_schema(one) for name, one in ACCOUNT_TABLES.items()}}
+    own = {**table_schema(adapter.credentials), **table_schema(_AccountTable)}
+    return {**own, **{name: table_schema(one) for name, one in ACCOUNT_TABLES.items()}}
 
 
 def _unknown_provider(name: str) -> FieldError:
@@ -161,13 +168,15 @@ def _read_account(adapter: Adapter, name: str, table: dict[str, Any], errors: li
     """Return an account, or `None` after adding what is wrong with its table to `errors`."""
     path = f"providers.{adapter.name}.{_quoted(name)}"
     given = {part: table.pop(part, {}) for part in ACCOUNT_TABLES}
+    own = {name: table.pop(name) for name in _AccountTable.model_fields if name in table}
+    settings = _read_table(_AccountTable, {}, own, path, errors)
     credentials = _read_table(adapter.credentials, {}, table, path, errors, schema=account_schema(adapter))
     defaults = _polling_defaults(adapter.defaults.polling, calls_back=bool(credentials and webhook_tokens(credentials)))
     rate = _read_table(_RateTable, asdict(adapter.defaults.rate), given["rate"], f"{path}.rate", errors)
     polling = _read_table(_PollingTable, defaults, given["polling"], f"{path}.polling", errors)
     health = _read_table(_HealthTable, {}, given["health"], f"{path}.health", errors)
     http = _read_table(_HttpTable, asdict(HttpLimits()), given["http"], f"{path}.http", errors)
-    if not (rate and polling and health and http and credentials):
+    if not (settings and rate and polling and health and http and credentials):
         return None
     policy = PollPolicy(**polling.model_dump(), throttle_pause=health.throttle_pause)
     return Account(
@@ -180,6 +189,7 @@ def _read_account(adapter: Adapter, name: str, table: dict[str, Any], errors: li
         probe_interval=health.probe,
         http=HttpLimits(**http.model_dump(exclude={"proxy", "ca_file"})),
         route=http.route,
+        retention=settings.retention,
     )
 
 

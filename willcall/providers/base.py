@@ -127,6 +127,7 @@ class Account:
     """One set of credentials at a provider, and how it is polled.
 
     `probe_interval`: the shortest and the longest interval at which a stopped or failing account is probed, seconds.
+    `retention`: how long its final orders are stored, seconds, if that is not the general retention.
     """
 
     provider: str
@@ -138,6 +139,7 @@ class Account:
     probe_interval: tuple[float, float] = (30.0, 600.0)
     http: HttpLimits = field(default_factory=HttpLimits)
     route: Route = DIRECT
+    retention: float | None = None
 
     @property
     def key(self) -> str:

@@ -1,12 +1,13 @@
 """Orders as they are stored: reading them, finding them, removing them after their retention."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
 from willcall.orders.model import Attempt, Order
 from willcall.orders.user_lists import Ownership
 from willcall.stores import keys
-from willcall.stores.codec import attempt_from, hash_fields, milliseconds, order_from
+from willcall.stores.codec import attempt_from, hash_fields, milliseconds, order_from, seconds
 from willcall.stores.scripts import NO_ARGUMENTS, load
 
 if TYPE_CHECKING:
@@ -45,6 +46,10 @@ class OrderStore:
         """Return the client that an order belongs to, or `None`."""
         return cast("str | None", self._redis.hget(keys.order(order_id), "client"))
 
+    def event_at(self, order_id: str) -> float | None:
+        """Return when an order's event is, or `None`."""
+        return seconds(self._redis.hget(keys.order(order_id), "event"))
+
     def timeline(self, order_id: str) -> list[Attempt]:
         """Return the order's attempts, oldest first."""
         lines = cast("list[str]", self._redis.lrange(keys.attempts(order_id), 0, -1))
@@ -74,13 +79,15 @@ class OrderStore:
         """Return the names of all clients that ever had an order."""
         return sorted(cast("set[str]", self._redis.smembers(keys.CLIENTS)))
 
-    def prune(self, before: float, count: int) -> tuple[int, int]:
-        """Remove up to `count` final orders that ended before an epoch second.
+    def prune(
+        self, before: float, count: int, *, own: Mapping[str, float] = MappingProxyType({}), offset: int = 0
+    ) -> tuple[int, int, int]:
+        """Remove final orders that ended, and whose event was, before an epoch second; `own` has others for accounts.
 
-        An order whose backend is still to be notified counts as if it ended now. Returns how many orders were looked at
-        and how many were removed.
+        Looks at `count` orders from `offset` on. An order whose backend is still to be notified counts as if it ended
+        now. Returns how many it looked at, how many of them left their place, and how many of these were removed.
         """
-        seen, removed = self._prune(
+        seen, gone, removed = self._prune(
             keys=[
                 keys.FINAL,
                 keys.ATTENTION,
@@ -90,6 +97,13 @@ class OrderStore:
                 keys.OPERATOR_DELIVERIES_DUE,
                 keys.OPERATOR_DELIVERIES_PENDING,
             ],
-            args={"before": milliseconds(before), "count": count, "prefix": keys.PREFIX},
+            args={
+                "before": milliseconds(before),
+                "own": {account: milliseconds(moment) for account, moment in own.items()},
+                "latest": milliseconds(max(before, *own.values()) if own else before),
+                "offset": offset,
+                "count": count,
+                "prefix": keys.PREFIX,
+            },
         )
-        return seen, removed
+        return seen, gone, removed

@@ -44,7 +44,10 @@ def mark_applied(context: Context, account: Account, digest: str, order_id: str)
 
     Applying it again would undo later pushes, such as a corrected file for the same seat.
     """
-    context.stores.inbox.mark_applied(account.key, digest, order_id, context.settings.retention.orders)
+    event_at, now = context.stores.orders.event_at(order_id), context.stores.accounts.now()
+    retention = max(context.settings.retention.orders, account.retention or 0.0)
+    lifetime = retention + max(0.0, (event_at or now) - now)
+    context.stores.inbox.mark_applied(account.key, digest, order_id, lifetime)
 
 
 def apply_inbox(context: Context, account: Account, order_id: str, reference: str) -> int:

@@ -116,8 +116,8 @@ def test_an_order_of_a_client_is_in_lists_of_its_own(harness: StoreHarness) -> N
 def test_nothing_of_a_removed_order_stays(harness: StoreHarness) -> None:
     harness.submit("mine", event_at=EVENT, group="hamlet", client="shop")
     end(harness, "mine")
-    harness.redis.zadd(keys.FINAL, {"mine": 1})
-    assert harness.stores.orders.prune(harness.now(), 10) == (1, 1)
+    assert harness.stores.orders.prune(EVENT - 1, 10) == (0, 0, 0)
+    assert harness.stores.orders.prune(EVENT + 1, 10) == (1, 1, 1)
     left = [key for key in harness.redis.scan_iter("*") if b"by_" in key.encode() or "group" in key]
     assert left == []
 

@@ -362,9 +362,9 @@ def test_a_delivery_outlives_the_events_in_the_feed(harness: StoreHarness) -> No
 
 def test_an_order_with_a_pending_delivery_is_not_pruned(harness: StoreHarness) -> None:
     message = fulfilled(harness)
-    assert harness.stores.orders.prune(harness.now() + 10, 10) == (1, 0)
+    assert harness.stores.orders.prune(harness.now() + 10, 10) == (1, 1, 0)
     try_once(harness, message, DELIVERED)
-    assert harness.stores.orders.prune(harness.now() + 10, 10) == (1, 1)
+    assert harness.stores.orders.prune(harness.now() + 10, 10) == (1, 1, 1)
     left = {key for key in harness.redis.scan_iter() if "ord-1" in key}
     assert left == set()
 

@@ -276,7 +276,7 @@ def test_the_alerts_of_an_order_are_removed_with_it(harness: StoreHarness) -> No
     deliveries.claim(notice, "a", 3_600)
     made = DeliveryAttempt(harness.now(), notice.event_id, "order.attention", 500, "", 5.0)
     assert deliveries.record_delivery(notice, "a", made, DeliveryDecision(CallbackStatus.PENDING, 5.0)) is not None
-    assert harness.stores.orders.prune(harness.now() + 10, 10) == (1, 1)
+    assert harness.stores.orders.prune(harness.now() + 10, 10) == (1, 1, 1)
     assert [key for key in harness.redis.scan_iter() if "ord-1" in key] == []
     assert deliveries.pending() == PendingSummary(0, None)
     assert harness.redis.zcard(keys.OPERATOR_DELIVERIES_DUE) == 0

@@ -358,8 +358,8 @@ def test_prune_removes_all_of_an_old_order_and_nothing_of_others(harness: StoreH
         finished_at=harness.now() - 10_000,
         attempt=attempt,
     )
-    assert harness.stores.orders.prune(harness.now() - 20_000, 10) == (0, 0)
-    assert harness.stores.orders.prune(harness.now() - 5_000, 10) == (1, 1)
+    assert harness.stores.orders.prune(harness.now() - 20_000, 10) == (0, 0, 0)
+    assert harness.stores.orders.prune(harness.now() - 5_000, 10) == (1, 1, 1)
     harness.stores.events.prune(harness.now() + 10)
     assert harness.stores.orders.get("old") is None
     assert harness.stores.orders.find_by_reference(ACCOUNT, "ref-old") is None

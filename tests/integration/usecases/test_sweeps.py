@@ -114,6 +114,18 @@ def test_prune_removes_orders_after_the_retention(make_system: Setup) -> None:
     assert h.context.stores.orders.get("ord-1") is None
 
 
+def test_prune_follows_the_retention_that_an_account_has_now(make_system: Setup) -> None:
+    h = make_system(retention=3_600.0)
+    h.submit(OrderScript(provider="tiqets", reference="1"))
+    h.poll()
+    h.redis.zincrby(keys.FINAL, -7_200_000, "ord-1")
+    for account in (replace(h.context.accounts["tiqets/default"], retention=86_400.0), None):
+        others = {key: each for key, each in h.context.accounts.items() if key != "tiqets/default"}
+        reloaded = replace(h.context, accounts={**others, **({"tiqets/default": account} if account else {})})
+        assert run_sweep(reloaded, "prune") == {"orders": 0, "events": 0, "documents": 0}
+    assert run_sweep(h.context, "prune") == {"orders": 1, "events": 0, "documents": 1}
+
+
 @pytest.mark.parametrize("name", SWEEPS)
 def test_a_sweep_never_runs_twice_at_a_time(make_system: Setup, name: str) -> None:
     h = make_system()

@@ -153,7 +153,7 @@ def test_ticket_ownership_is_removed_with_the_order(shop: Shop) -> None:
     assert shop.poll("new-1").status is Status.FULFILLED
     owners = keys.ticket_owners(f"{shop.provider}/{shop.account}")
     assert set(shop.system.redis.hvals(owners)) == {"new-1"}
-    assert shop.system.context.stores.orders.prune(shop.system.context.stores.accounts.now() + 1, 10) == (1, 1)
+    assert shop.system.context.stores.orders.prune(shop.system.context.stores.accounts.now() + 1, 10) == (1, 1, 1)
     assert not shop.system.redis.exists(owners, keys.owned_tickets("new-1"))
 
 

@@ -92,6 +92,17 @@ def test_values_of_the_file_override_the_defaults(tmp_path: Path) -> None:
     assert config.settings.redis_url == config.broker_url == "redis://redis:6379/3"
 
 
+def test_an_account_may_have_a_retention_of_its_own(tmp_path: Path) -> None:
+    text = '[providers.tiqets.default]\napi_key = "k"\nretention = {}'
+    assert read('[providers.tiqets.default]\napi_key = "k"', tmp_path).account("tiqets", "default").retention is None
+    assert read(text.format(86_400), tmp_path).account("tiqets", "default").retention == 86_400
+    variable = {"WILLCALL_PROVIDERS__TIQETS__DEFAULT__RETENTION": "3600"}
+    assert read(text.format(86_400), tmp_path, **variable).account("tiqets", "default").retention == 3_600
+    for wrong in ("0", "-1", "inf", "nan", "'a day'", "[1]"):
+        (error,) = errors_of(text.format(wrong), tmp_path)
+        assert error.startswith("providers.tiqets.default.retention: ")
+
+
 def test_no_configuration_undercuts_the_minimum_of_the_provider(tmp_path: Path) -> None:
     assert read(GOOD, tmp_path).account("voordemensen", "theatre").polling.minimum == 10
 
@@ -259,6 +270,10 @@ def test_the_warnings_accompany_the_errors_that_they_may_explain(tmp_path: Path)
     [
         ('redis_ulr = "x"', "redis_ulr: is not recognized; did you mean redis_url?"),
         ("[sweeps]\nnotfy = 3", "sweeps.notfy: is not recognized; did you mean notify?"),
+        (
+            '[providers.tiqets.default]\napi_key = "k"\nretntion = 3',
+            "retntion: is not recognized; did you mean retention?",
+        ),
         ('[providers.tiqets.default]\napi_key = "k"\nrates = {}', "rates: is not recognized; did you mean rate?"),
         (
             '[providers.tiqets.default]\napi_key = "k"\nrate = {limt = 3}',

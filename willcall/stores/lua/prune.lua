@@ -1,10 +1,11 @@
 --!df flags=allow-undeclared-keys
--- Remove final orders that ended before a moment, a bounded number at a time. An order whose backend is still to be
--- notified is stored for another retention period.
+-- Remove final orders whose retention is over, a bounded number at a time. It counts from the end of the order, or from
+-- its event if that is later. An order whose backend is still to be notified is stored for another retention period.
 -- KEYS     final index, attention indexes, late checks, deliveries due, orphaned documents, operator deliveries due,
 --          operator deliveries pending
--- ARGS     before (ms), count, prefix (of all keys)
--- Returns  {how many were looked at, how many of them were removed}
+-- ARGS     before (ms: what counts from an earlier moment is removed), own = {account: the same for its orders},
+--          latest (the latest of all these), offset (in the final index), count, prefix (of all keys)
+-- Returns  {how many were looked at, how many of them are no longer at this place, how many were removed}
 
 -- include: clock
 -- include: attention
@@ -54,14 +55,29 @@ local function remove(id)
   redis.call('ZREM', LATE_CHECKS, id)
 end
 
-local ended = redis.call('ZRANGEBYSCORE', FINAL, '-inf', args.before, 'LIMIT', 0, args.count)
-local removed = 0
-for _, id in ipairs(ended) do
-  if redis.call('ZSCORE', DELIVERIES_DUE, id) then
-    redis.call('ZADD', FINAL, server_time(), id)
-  else
+-- Return from when the retention of an order counts, and before which moment that must be.
+local function retention_of(id, ended)
+  local found = redis.call('HMGET', prefix .. 'order:' .. id, 'provider', 'account', 'event')
+  local own = found[1] and args.own[found[1] .. '/' .. found[2]]
+  return math.max(ended, tonumber(found[3] or 0)), own or args.before
+end
+
+local ended = redis.call('ZRANGEBYSCORE', FINAL, '-inf', '(' .. args.latest, 'WITHSCORES', 'LIMIT', args.offset, args.count)
+local gone, removed = 0, 0
+for i = 1, #ended, 2 do
+  local id, score = ended[i], tonumber(ended[i + 1])
+  local since, before = retention_of(id, score)
+  if since < before and not redis.call('ZSCORE', DELIVERIES_DUE, id) then
     remove(id)
     removed = removed + 1
+  elseif since < before then
+    redis.call('ZADD', FINAL, server_time(), id)
+  elseif since > score then
+    -- Release 0.2.0 ended it, or its event was changed.
+    redis.call('ZADD', FINAL, since, id)
+  else
+    gone = gone - 1
   end
+  gone = gone + 1
 end
-return {#ended, removed}
+return {#ended / 2, gone, removed}

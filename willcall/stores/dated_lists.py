@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 #: How many members one round trip reads.
 LOOK = 500
-#: After so many members that do not match, a page ends, with a cursor to go on.
+#: After so many members that do not match, a page ends. Its cursor leads to the rest.
 MOST_LOOKED = 20 * LOOK
 #: `<ms, 16 digits>:<id>`; see `lua/dated_lists.lua`.
 _MEMBER = re.compile(r"[0-9]{16}:.{1,128}", re.ASCII)

@@ -1,7 +1,7 @@
 """Every Redis key: its type, its content, and when it expires.
 
 Times in Redis are whole milliseconds since the epoch. A key without a stated lifetime is bounded by the number of
-orders and accounts. The `prune` sweep removes the keys of an order after `retention.orders`. Nothing expires while it
+orders and accounts. The `prune` sweep removes the keys of an order after its retention. Nothing expires while it
 is needed.
 
 An order's id may contain colons, so it is always at the end of a key. That way no id can produce the key of another
@@ -22,7 +22,7 @@ SUBMISSIONS = PREFIX + "submissions"
 CLIENTS = PREFIX + "clients"
 #: Prefix of the keys of `attention`.
 ATTENTION = PREFIX + "attention:"
-#: Sorted set: final orders by when they ended, for the `prune` sweep.
+#: Sorted set: final orders by when they ended or their event is, whichever is later, for the `prune` sweep.
 FINAL = PREFIX + "final"
 #: Sorted set: expired orders by their next late check, for the `reconcile` sweep.
 LATE = PREFIX + "late"
@@ -126,7 +126,7 @@ def pushes_ahead(account_key: str, reference: str) -> str:
 
 
 def applied_push(account_key: str, digest: str) -> str:
-    """String: the order that a push was applied to. Expires after `retention.orders`, as that order does."""
+    """String: the order that a push was applied to. Expires after the retention of that order, at the earliest."""
     return f"{PREFIX}applied:{account_key}:{digest}"
 
 

@@ -9,6 +9,7 @@ import structlog
 
 from schedules.alerts import alerts
 from schedules.documents import documents
+from schedules.events import events
 from schedules.expire import expire
 from schedules.inbox import inbox
 from schedules.notify import notify
@@ -34,6 +35,7 @@ SWEEPS: dict[str, Callable[[Run], dict[str, int]]] = {
     "polls": polls,
     "documents": documents,
     "notify": notify,
+    "events": events,
     "expire": expire,
     "reconcile": reconcile,
     "prune": prune,

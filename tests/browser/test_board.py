@@ -15,7 +15,8 @@ from tests.waiting import wait_until
 from willcall.devtools.local_deployment import LocalDeployment
 from willcall.orders.model import Attempt, Attention, Order, Status, Ticket, TicketKind
 from willcall.orders.policy import Rate
-from willcall.stores.commits import Commit, NewEvent
+from willcall.stores.commits import Commit
+from willcall.stores.events import NewEvent
 from willcall.stores.listing import OrderFilter
 from willcall.stores.schedule import Requester
 from willcall.usecases.accounts import pause, resume

@@ -17,6 +17,7 @@ from willcall.stores.redis_address import parse_address
 from willcall.stores.redis_options import check_tls_files
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 def _allowed(entry: str) -> str:
@@ -56,13 +57,17 @@ class NotifySettings(ConfigTable):
     """How backends and operators are notified. Without a secret callbacks are unsigned; of several, all sign.
 
     `callback_url` receives the events of orders without one of their own. `ops_url` receives the operators' alerts. A
-    throttled account is reported after `throttled_after` seconds.
+    throttled account is reported after `throttled_after` seconds. An order without all its tickets is at risk
+    `at_risk` seconds before its event. `order.fulfilled` waits up to `wait_for_documents` seconds for the files of the
+    tickets.
     """
 
     secret: ZeroOrMore[SigningSecret] = ()
     callback_url: CallbackUrl = Field(default=None, repr=False)
     ops_url: Annotated[str, AfterValidator(_ops_url)] | None = Field(default=None, repr=False)
     throttled_after: Positive = 300.0
+    at_risk: NotNegative = 86_400.0
+    wait_for_documents: NotNegative = 0.0
 
 
 class OutboundSettings(RouteTable):
@@ -88,6 +93,7 @@ class SweepSettings(ConfigTable):
 
     polls: Positive = 10.0
     notify: Positive = 10.0
+    events: Positive = 1.0
     expire: Positive = 10.0
     reconcile: Positive = 300.0
     inbox: Positive = 30.0

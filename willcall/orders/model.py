@@ -145,7 +145,8 @@ class Order:
     has according to the provider, `quantity` according to the caller. `client` is the backend that it belongs to.
     `event_at` is when the customer goes in, `group` the caller's name for orders that are usually issued together.
     `updated_at` is the last change that a backend would see, which an attempt alone is not; the stores set it.
-    `at_risk`: the event is near and tickets are missing; final orders never are.
+    `at_risk`: the event is near and tickets are missing; final orders never are. `risk_notices`: how often the backend
+    was notified of that, for this `event_at`. `notified`: what it was notified of last (see `orders.changes`).
     """
 
     id: str
@@ -179,6 +180,8 @@ class Order:
     callback_url: str | None = field(default=None, repr=False)
     metadata: Mapping[str, str] = field(default_factory=dict)
     client: str | None = None
+    notified: str | None = None
+    risk_notices: int = 0
     event_at: float | None = None
     group: str | None = None
     ended_by: EndedBy | None = None

@@ -57,7 +57,7 @@ def order_schema(order: Order) -> schemas.Order:
         ended_by=order.ended_by.value if order.ended_by else None,
         updated_at=utc(order.updated_at),
         at_risk=order.at_risk,
-        needs=_needs(order),
+        needs=order_needs(order),
     )
 
 
@@ -76,7 +76,7 @@ def attempt_schema(attempt: Attempt) -> schemas.Attempt:
     )
 
 
-def _needs(order: Order) -> schemas.Needs | None:
+def order_needs(order: Order) -> schemas.Needs | None:
     """Return what somebody has to do before the tickets of an open order come."""
     if order.status not in OPEN or order.attention is not Attention.PERSONALIZATION:
         return None

@@ -80,10 +80,16 @@ def mutable_fields(order: Order) -> dict[str, str]:
         "hint": optional_milliseconds(order.hint_until),
         "finished": optional_milliseconds(order.finished_at),
         "ended_by": order.ended_by.value if order.ended_by else None,
-        "at_risk": 1 if order.at_risk and order.status in OPEN else None,
         "ask": int(order.next_poll_at is not None),
     }
     return {name: str(value) for name, value in values.items() if value is not None}
+
+
+def change_fields(order: Order) -> dict[str, str]:
+    """Return the hash fields that a look at changes writes (see `usecases.changes`); the others are absent."""
+    notices = f"{round(order.event_at * 1_000)}:{order.risk_notices}" if order.event_at and order.risk_notices else None
+    values = {"notified": order.notified, "at_risk": "1" if order.at_risk else None, "risk": notices}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def tickets_text(order: Order) -> str:
@@ -133,7 +139,15 @@ def order_from(order_id: str, fields: Mapping[str, str], spec_text: str, tickets
         ended_by=_ended_by(status, fields),
         updated_at=updated_at(fields),
         at_risk=status in OPEN and fields.get("at_risk") == "1",
+        notified=fields.get("notified") or None,
+        risk_notices=_risk_notices(fields),
     )
+
+
+def _risk_notices(fields: Mapping[str, str]) -> int:
+    """Return how often the backend was notified of the risk; of another event that was amended, it does not count."""
+    event, _, count = fields.get("risk", "").partition(":")
+    return int(count) if count and event == fields.get("event") else 0
 
 
 def _ended_by(status: Status, fields: Mapping[str, str]) -> EndedBy | None:

@@ -9,12 +9,13 @@ from willcall.stores import keys
 from willcall.stores.bookings import booking_indexes, lanes
 from willcall.stores.codec import (
     attempt_text,
-    compact_json,
     milliseconds,
     mutable_fields,
     optional_milliseconds,
     tickets_text,
 )
+from willcall.stores.deliveries import DeliveryMessage
+from willcall.stores.events import NewEvent, event_arguments
 from willcall.stores.messages import Reschedule, read_reschedules
 from willcall.stores.operator_events import OperatorAlert, alert_arguments, alert_keys, order_subject
 from willcall.stores.scripts import load
@@ -26,19 +27,6 @@ if TYPE_CHECKING:
 TIMELINE = 100
 #: What `lua/commit.lua` returns if another order owns the tickets.
 _OWNED_BY_ANOTHER = -2
-
-
-@dataclass(frozen=True, slots=True)
-class NewEvent:
-    """A change of an order's status for the event feed and the callback. `data` is the order's JSON.
-
-    `host`: of the address that it is sent to, `None` if there is none, empty if it is not known yet.
-    """
-
-    id: str
-    type: str
-    data: dict[str, Any]
-    host: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +53,7 @@ class Commit:
     `held`: it waits for its account instead. `keep_schedule`: it waits as it did before.
     `earliest`: when it may be due if another attempt was requested while this one was under way.
     `tickets`: whether they changed.
+    `held_back`: an event that waited for documents and is superseded now. `look_at`: when to look at changes next.
     `late_check_at`: when an expired order is checked again.
     `fetch_in`: seconds until documents that its tickets lack are fetched, unless that is scheduled already.
     `alert`: for operators, if the order newly needs attention.
@@ -84,6 +73,8 @@ class Commit:
     attempt: Attempt | None = None
     tickets: bool = False
     event: NewEvent | None = None
+    held_back: NewEvent | None = None
+    look_at: float | None = None
     late_check_at: float | None = None
     fetch_in: float | None = None
     alert: OperatorAlert | None = None
@@ -105,9 +96,13 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class CommitResult:
-    """When the order is due next (epoch seconds, 0.0 if it is not), and which bookings became due sooner."""
+    """When the order is due next (epoch seconds, 0.0 if it is not), and which bookings became due sooner.
+
+    `delivery`: the message to send about an event.
+    """
 
     due: float
+    delivery: DeliveryMessage | None = None
     reschedules: tuple[Reschedule, ...] = ()
 
 
@@ -126,7 +121,7 @@ class CommitStore:
         before, after = commit.before, commit.after
         account, fields = before.account_key, mutable_fields(after)
         bucket = commit.bucket or account
-        due, reschedules = self._commit(
+        due, reschedules, message = self._commit(
             keys=[
                 keys.order(before.id),
                 keys.tickets(before.id),
@@ -151,6 +146,7 @@ class CommitStore:
                 keys.throttled(account),
                 keys.account(account),
                 *booking_indexes(bucket),
+                keys.CHANGES,
                 *_client_keys(before, after),
             ],
             args={
@@ -168,7 +164,10 @@ class CommitStore:
                 "tickets": tickets_text(after) if commit.tickets else None,
                 "late_check": optional_milliseconds(commit.late_check_at),
                 "fetch_in": optional_milliseconds(commit.fetch_in),
-                "event": _event_arguments(commit.event) if commit.event else None,
+                "event": event_arguments(commit.event) if commit.event else None,
+                "held_back": event_arguments(commit.held_back) if commit.held_back else None,
+                "notified": {"before": before.notified or "", "after": after.notified or ""},
+                "look_at": optional_milliseconds(commit.look_at),
                 "counter": keys.counter(account, commit.measures) if commit.measures else None,
                 "minute_kept": keys.MINUTE_KEPT,
                 "hour_kept": keys.HOUR_KEPT,
@@ -180,12 +179,10 @@ class CommitStore:
         )
         if due == _OWNED_BY_ANOTHER:
             raise OwnedByAnotherOrderError
-        return None if due < 0 else CommitResult(due / 1_000, read_reschedules(reschedules))
-
-
-def _event_arguments(event: NewEvent) -> dict[str, Any]:
-    arguments = {"id": event.id, "type": event.type, "data": compact_json(event.data)}
-    return arguments if event.host is None else {**arguments, "host": event.host}
+        if due < 0:
+            return None
+        delivery = DeliveryMessage(before.id, *message) if message else None
+        return CommitResult(due / 1_000, delivery, read_reschedules(reschedules))
 
 
 def _client_keys(before: Order, after: Order) -> list[str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 from willcall.orders.callbacks import CallbackStatus, DeliveryDecision
 from willcall.stores import keys
 from willcall.stores.codec import compact_json, milliseconds, optional_milliseconds, seconds
-from willcall.stores.events import StoredEvent
+from willcall.stores.events import NewEvent, StoredEvent, event_arguments
 from willcall.stores.operator_events import (
     OperatorAlert,
     OperatorEvent,
@@ -116,12 +116,28 @@ class DeliveryAttempt:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryState:
-    """The delivery of a subject's latest event. `next_try_at` (epoch seconds) while it is pending."""
+    """The delivery of a subject's latest event. `next_try_at` (epoch seconds) while it is pending.
+
+    `later_id`: the id of an event that waits until this one is delivered.
+    """
 
     event_id: str
     event_type: str
     status: CallbackStatus
     next_try_at: float | None
+    later_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Undeliverable:
+    """What is written if an order needs attention because its event was given up.
+
+    `event`: for the feed only, as a backend that cannot be notified is not notified of that; `client`: its owner.
+    """
+
+    event: NewEvent
+    alert: OperatorAlert
+    client: str | None
 
 
 class DeliveryStore:
@@ -181,11 +197,11 @@ class DeliveryStore:
         claim_id: str,
         attempt: DeliveryAttempt,
         decision: DeliveryDecision,
-        alert: OperatorAlert | None = None,
+        undeliverable: Undeliverable | None = None,
         *,
         host: str | None = None,
     ) -> tuple[DeliveryMessage, float] | None:
-        """Record the result of an attempt. `alert` is for operators, if the order newly needs attention.
+        """Record the result of an attempt. `undeliverable` is written if the order newly needs attention.
 
         `host`: of the address that the attempt went to, if it is another one than that of the message.
         Returns the next message and in how many seconds to send it: for the next attempt, or for a newer event.
@@ -198,7 +214,13 @@ class DeliveryStore:
                 recipients.due,
                 recipients.pending,
                 *(
-                    [keys.order(subject), keys.ATTENTION, *alert_keys(order_subject(subject))]
+                    [
+                        keys.order(subject),
+                        keys.ATTENTION,
+                        keys.EVENTS,
+                        *alert_keys(order_subject(subject)),
+                        *_client_events(undeliverable.client if undeliverable else None),
+                    ]
                     if recipients.orders
                     else []
                 ),
@@ -212,7 +234,8 @@ class DeliveryStore:
                 "wait": optional_milliseconds(decision.wait),
                 "attempt": _line(attempt),
                 "most_attempts": MOST_ATTEMPTS,
-                "alert": alert_arguments(alert) if alert else None,
+                "alert": alert_arguments(undeliverable.alert) if undeliverable else None,
+                "attention": event_arguments(undeliverable.event) if undeliverable else None,
                 "host": host,
             },
         )
@@ -221,10 +244,13 @@ class DeliveryStore:
         event_id, number, host, due = rest
         return DeliveryMessage(subject, event_id, number, host), max(0.0, (due - now) / 1_000)
 
-    def redeliver(self, order_id: str, host: str) -> DeliveryMessage | None:
+    def redeliver(
+        self, order_id: str, host: str, attention: NewEvent | None = None, client: str | None = None
+    ) -> DeliveryMessage | None:
         """Start the schedule of the order's latest event again. Returns the message to send, `None` without an event.
 
-        `host`: of the address that it is sent to. Raises LookupError if the event is neither pending nor in the feed.
+        `host`: of the address that it is sent to. `attention`: written to the feed if the order was undeliverable;
+        `client`: its owner. Raises LookupError if the event is neither pending nor in the feed.
         """
         verdict, *rest = self._scripts["redeliver"](
             keys=[
@@ -234,8 +260,9 @@ class DeliveryStore:
                 keys.ATTENTION,
                 keys.EVENTS,
                 keys.DELIVERIES_PENDING,
+                *_client_events(client),
             ],
-            args={"id": order_id, "host": host},
+            args={"id": order_id, "host": host, "attention": event_arguments(attention) if attention else None},
         )
         if verdict == "forgotten":
             raise LookupError(order_id)
@@ -276,17 +303,22 @@ class DeliveryStore:
 
     def get(self, subject: str) -> DeliveryState | None:
         """Return the delivery of a subject's latest event, or `None`."""
-        event_id, event_type, state, due = cast(
-            "list[str | None]", self._redis.hmget(self._recipients.delivery(subject), ["event", "type", "state", "due"])
+        event_id, event_type, state, due, later = cast(
+            "list[str | None]",
+            self._redis.hmget(self._recipients.delivery(subject), ["event", "type", "state", "due", "later_event"]),
         )
         if event_id is None or event_type is None:
             return None
-        return DeliveryState(event_id, event_type, CallbackStatus(state or CallbackStatus.PENDING), seconds(due))
+        return DeliveryState(event_id, event_type, CallbackStatus(state or CallbackStatus.PENDING), seconds(due), later)
 
     def attempts(self, subject: str) -> list[DeliveryAttempt]:
         """Return the attempts to deliver the subject's events, oldest first."""
         lines = cast("list[str]", self._redis.lrange(self._recipients.attempts(subject), 0, -1))
         return [_try(line) for line in reversed(lines)]
+
+
+def _client_events(client: str | None) -> list[str]:
+    return [keys.client_events(client)] if client else []
 
 
 def _ops_event(subject: str, record: Mapping[str, str]) -> OperatorEvent:

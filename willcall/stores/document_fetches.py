@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from willcall.orders.changes import Snapshot
 from willcall.orders.model import Order
 from willcall.stores import keys
 from willcall.stores.codec import milliseconds, optional_milliseconds, order_from, tickets_text
@@ -76,11 +77,17 @@ class DocumentFetchStore:
         return FetchClaim(order, tickets, claim_id, now / 1_000, since / 1_000, tries)
 
     def record_fetch(
-        self, fetch: FetchClaim, after: Order, wait: float | None, why: str = "", *, given_up: bool = False
+        self,
+        fetch: FetchClaim,
+        after: Order,
+        wait: float | None,
+        why: str = "",
+        *,
+        given_up: bool = False,
     ) -> FetchOutcome:
         """Write the tickets of `after`. Try again in `wait` seconds because of `why`, or never with `None`.
 
-        `given_up`: documents are missing and are no longer tried.
+        `given_up`: documents are missing and are no longer tried. The backend is to be notified if the tickets changed.
         """
         changed = after.tickets != fetch.order.tickets
         return FetchOutcome(
@@ -92,6 +99,7 @@ class DocumentFetchStore:
                     keys.FETCHES_PENDING,
                     keys.DOCUMENTS_GIVEN_UP,
                     keys.order(after.id),
+                    keys.CHANGES,
                 ],
                 args={
                     "id": after.id,
@@ -101,6 +109,7 @@ class DocumentFetchStore:
                     "wait": optional_milliseconds(wait),
                     "why": why,
                     "given_up": given_up,
+                    "notified": str(Snapshot.last(fetch.order)),
                 },
             )
         )

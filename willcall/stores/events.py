@@ -9,7 +9,7 @@ from willcall.orders.serialization import rfc3339
 from willcall.schemas.base import utc
 from willcall.schemas.orders import EventHeader
 from willcall.stores import keys
-from willcall.stores.codec import milliseconds
+from willcall.stores.codec import compact_json, milliseconds
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -38,6 +38,25 @@ class StoredEvent:
         """
         header = EventHeader(id=self.id, type=self.type, order_id=self.order_id, occurred_at=utc(self.occurred_at))
         return {**header.to_json(), "data": {**self.data, "updated_at": rfc3339(self.occurred_at)}}
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """A change of an order for the event feed and the callback. `data` is the order's JSON.
+
+    `host`: of the address that it is sent to, `None` if there is none, empty if it is not known yet.
+    """
+
+    id: str
+    type: str
+    data: dict[str, Any]
+    host: str | None = None
+
+
+def event_arguments(event: NewEvent) -> dict[str, Any]:
+    """Return the `event` that scripts are given; see `lua/feed.lua`."""
+    arguments = {"id": event.id, "type": event.type, "data": compact_json(event.data)}
+    return arguments if event.host is None else {**arguments, "host": event.host}
 
 
 class EventStore:
@@ -69,7 +88,7 @@ class EventStore:
         """Return the stored events of an order, oldest first."""
         cursors = cast("str | None", self._redis.hget(keys.order(order_id), "events"))
         pipe = self._redis.pipeline(transaction=False)
-        for cursor in (cursors or "").split():
+        for cursor in sorted((cursors or "").split(), key=_position):
             pipe.xrange(keys.EVENTS, cursor, cursor)
         return [_event(entry, fields) for reply in pipe.execute() for entry, fields in reply]
 
@@ -85,6 +104,11 @@ class EventStore:
             pipe.xtrim(keys.client_events(client), minid=oldest, approximate=False)
         pipe.xtrim(keys.EVENTS, minid=oldest, approximate=False)
         return cast("int", pipe.execute()[-1])
+
+
+def _position(cursor: str) -> tuple[int, ...]:
+    """Return a cursor as numbers, by which cursors are in the order of the stream."""
+    return tuple(map(int, cursor.split("-")))
 
 
 def _event(entry: str, fields: dict[str, str]) -> StoredEvent:

@@ -251,6 +251,11 @@ EVENTS = PREFIX + "events"
 DELIVERIES_DUE = PREFIX + "undelivered"
 #: Sorted set: the same orders, by since when: the time of the event, or of the request to redeliver it.
 DELIVERIES_PENDING = PREFIX + "pending"
+#: Sorted set: orders whose changes are to be looked at, by when: at once, or when they may be at risk or need not wait
+#: for documents any longer. An entry is only a reason to look; the order decides.
+CHANGES = PREFIX + "changes"
+#: String: the settings that the times in `CHANGES` follow from.
+CHANGES_SETTINGS = PREFIX + "changes:settings"
 #: Hash: progress of the workers with deliveries.
 DELIVERY_PROGRESS = PREFIX + "notifier"
 
@@ -268,7 +273,10 @@ def client_events(client: str) -> str:
 
 
 def delivery(order_id: str) -> str:
-    """Hash: the delivery of an order's latest event, with the event's data until it is delivered."""
+    """Hash: the delivery of an order's latest event, with the event's data until it is delivered.
+
+    Perhaps with a later event behind it (see `lua/queue_delivery.lua`).
+    """
     return f"{PREFIX}delivery:{order_id}"
 
 

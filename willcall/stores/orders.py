@@ -96,6 +96,7 @@ class OrderStore:
                 keys.ORPHANED_DOCUMENTS,
                 keys.OPERATOR_DELIVERIES_DUE,
                 keys.OPERATOR_DELIVERIES_PENDING,
+                keys.CHANGES,
             ],
             args={
                 "before": milliseconds(before),

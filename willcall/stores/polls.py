@@ -96,6 +96,7 @@ class PollStore:
                 *lanes(bucket),
                 keys.progress(account),
                 *booking_indexes(bucket),
+                keys.CHANGES,
             ],
             args={
                 "id": order_id,

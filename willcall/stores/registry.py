@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from willcall.stores.accounts import AccountStore
+from willcall.stores.changes import ChangeStore
 from willcall.stores.commits import CommitStore
 from willcall.stores.connection import SOCKET_TIMEOUT, connect
 from willcall.stores.dead_letters import DeadLetterStore
@@ -34,6 +35,7 @@ class Stores:
     schedule: ScheduleStore
     polls: PollStore
     commits: CommitStore
+    changes: ChangeStore
     listing: OrderListing
     accounts: AccountStore
     oauth: OAuthStore
@@ -62,6 +64,7 @@ class Stores:
             schedule=ScheduleStore(redis),
             polls=PollStore(redis),
             commits=CommitStore(patient),
+            changes=ChangeStore(redis),
             listing=OrderListing(redis, orders),
             accounts=AccountStore(redis, patient),
             oauth=OAuthStore(redis),

@@ -105,7 +105,14 @@ class ScheduleStore:
         Each is due as soon as its hint and `minimum` (seconds since its last attempt) allow.
         """
         released = self._release_held(
-            keys=[keys.held(account), keys.due(account), keys.ATTENTION, keys.order(""), keys.account(account)],
+            keys=[
+                keys.held(account),
+                keys.due(account),
+                keys.ATTENTION,
+                keys.order(""),
+                keys.account(account),
+                keys.CHANGES,
+            ],
             args={"count": count, "minimum": milliseconds(minimum)},
         )
         return [

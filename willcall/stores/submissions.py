@@ -97,6 +97,7 @@ def _submission(new: NewOrder) -> tuple[Sequence[str], Arguments]:
         keys.SUBMISSIONS,
         keys.pushes_ahead(account, order.reference),
         keys.SCHEMA,
+        keys.CHANGES,
         *_client_keys(order),
     ], {
         "id": order.id,

@@ -9,10 +9,11 @@ from willcall.stores.deliveries import DeliveryMessage
 from willcall.stores.events import new_event_id
 from willcall.stores.operator_events import OperatorAlert, account_subject, order_subject
 from willcall.usecases.context import Context
-from willcall.usecases.deliveries import FIRST
 
 log = structlog.get_logger(__name__)
 
+#: The number of an event's first message.
+FIRST = 1
 #: The task that delivers events to operators.
 TASK = "tasks.alert"
 

@@ -4,17 +4,17 @@ from dataclasses import replace
 
 import structlog
 
-from willcall.orders.model import Attention, Order, Status
-from willcall.orders.serialization import order_to_json
+from willcall.orders.changes import Snapshot, documents_awaited_until, event_type
+from willcall.orders.model import Order, Status
 from willcall.orders.statistics import commit_statistics, counter_names
 from willcall.orders.user_lists import ticket_keys
 from willcall.providers.base import Account
-from willcall.stores.commits import Commit, NewEvent, OwnedTickets
-from willcall.stores.events import new_event_id
+from willcall.stores.commits import Commit, OwnedTickets
 from willcall.stores.messages import PollMessage
 from willcall.usecases.alerts import send_alert
+from willcall.usecases.changes import new_event
 from willcall.usecases.context import Context
-from willcall.usecases.deliveries import delivery_host, send_first_delivery
+from willcall.usecases.deliveries import send_delivery
 
 log = structlog.get_logger(__name__)
 
@@ -23,7 +23,7 @@ _REFUNDED = frozenset({Status.FAILED, Status.CANCELLED})
 
 
 def write_commit(context: Context, commit: Commit, claim_id: str = "") -> float | None:
-    """Write a commit and send its event and alert.
+    """Write a commit with the event about what it changes, and send the messages about that event and its alert.
 
     Returns when the order is due next, 0.0 if it is not, or None if another step changed the order first: then nothing
     was written.
@@ -31,10 +31,9 @@ def write_commit(context: Context, commit: Commit, claim_id: str = "") -> float 
     measured = commit_statistics(commit.before, commit.after, commit.attempt if claim_id else None)
     account = context.accounts.get(commit.after.account_key)
     commit = replace(
-        commit,
+        _with_event(context, commit),
         measures=counter_names(measured),
         owns=_owned_tickets(account, commit),
-        event=commit.event and replace(commit.event, host=delivery_host(context, commit.after)),
         bucket=account.bucket if account else "",
     )
     committed = context.stores.commits.write(commit, claim_id)
@@ -46,9 +45,10 @@ def write_commit(context: Context, commit: Commit, claim_id: str = "") -> float 
     # In that case a sweep sends the alert.
     if due is not None and commit.alert and commit.after.attention:
         send_alert(context, commit.alert)
-    if due is not None and commit.event:
+    if due is not None and commit.before.status is not commit.after.status:
         log.info("order", order=commit.after.id, account=commit.after.account_key, status=commit.after.status.value)
-        send_first_delivery(context, commit.after, commit.event)
+    if committed and committed.delivery:
+        send_delivery(context, committed.delivery)
     return due
 
 
@@ -57,13 +57,31 @@ def next_message(commit: Commit, due: float) -> PollMessage | None:
     return PollMessage(commit.before.id, commit.before.seq + 1, due) if due else None
 
 
-def status_event(before: Order, after: Order) -> NewEvent | None:
-    """Return the event of a change of status. That an earlier event was undeliverable is no part of the new one."""
-    if before.status is after.status:
-        return None
-    if after.attention is Attention.UNDELIVERABLE:
-        after = replace(after, attention=None)
-    return NewEvent(new_event_id(), f"order.{after.status}", order_to_json(after))
+def _with_event(context: Context, commit: Commit) -> Commit:
+    """Return the commit with the event about what it changes.
+
+    `order.fulfilled` may wait for documents; `look_at` is until when. If the order changes its status meanwhile, that
+    event is in the feed only.
+    """
+    before, after = commit.before, commit.after
+    last = Snapshot.last(before)
+    after = replace(after, notified=str(last))
+    awaited_until = documents_awaited_until(after, context.settings.notify.wait_for_documents)
+    if awaited_until is not None:
+        return replace(commit, after=after, look_at=awaited_until)
+    current = Snapshot.of(after)
+    kind = event_type(last, current)
+    if kind is None:
+        return replace(commit, after=after)
+    after = replace(after, notified=str(current))
+    now = context.stores.accounts.now()
+    superseded = before.status.value not in {last.status, current.status}
+    return replace(
+        commit,
+        after=after,
+        event=new_event(context, kind, after, now),
+        held_back=new_event(context, f"order.{before.status}", before, now) if superseded else None,
+    )
 
 
 def late_check_at(context: Context, order: Order, now: float) -> float | None:

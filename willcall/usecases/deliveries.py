@@ -2,12 +2,8 @@
 
 from willcall.orders.model import Order
 from willcall.orders.urls import callback_host
-from willcall.stores.commits import NewEvent
 from willcall.stores.deliveries import DeliveryMessage
 from willcall.usecases.context import Context
-
-#: The number of an event's first message.
-FIRST = 1
 
 
 def delivery_host(context: Context, order: Order) -> str | None:
@@ -17,12 +13,6 @@ def delivery_host(context: Context, order: Order) -> str | None:
     """
     url = context.settings.callback_url(order.client, order.callback_url)
     return None if url is None else callback_host(url)
-
-
-def send_first_delivery(context: Context, order: Order, event: NewEvent) -> None:
-    """Send the first message of an event that was just committed, if it is sent anywhere."""
-    if event.host is not None:
-        send_delivery(context, DeliveryMessage(order.id, event.id, FIRST, event.host))
 
 
 def send_delivery(context: Context, message: DeliveryMessage, countdown: float = 0.0) -> None:

@@ -15,6 +15,7 @@ from willcall.orders.ticket_documents import carry_over_documents, mark_given_up
 from willcall.providers.base import Account
 from willcall.stores.document_fetches import FetchClaim, FetchOutcome
 from willcall.stores.schedule import Requester
+from willcall.usecases.changes import notify_changes
 from willcall.usecases.context import FETCH_DOCUMENTS, Context
 from willcall.usecases.downloads import ROUND, DownloadResult, download_missing
 from willcall.usecases.orders import expedite_poll
@@ -60,7 +61,7 @@ def download_issued(
 def fetch_documents(context: Context, order_id: str) -> float | None:
     """Run one round for an order that lacks documents. Returns the seconds until the next one, or None if none follows.
 
-    New documents are written to the tickets by compare-and-set and make no event, as the status stays the same.
+    New documents are written to the tickets by compare-and-set, and the backend is notified of them.
     """
     claim = context.stores.fetches.claim(order_id, token_hex(6), ROUND + context.documents.patience + _LEASE_MARGIN)
     if claim is None:
@@ -80,6 +81,8 @@ def fetch_documents(context: Context, order_id: str) -> float | None:
             return 0.0
         case FetchOutcome.LOST:
             return None
+    if tickets != order.tickets:
+        notify_changes(context, [order_id])
     if result.found:
         log.info("documents", order=order_id, fetched=result.found, missing=result.missing)
     if abandoned:

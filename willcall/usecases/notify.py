@@ -15,14 +15,23 @@ from willcall.http.messages import HttpLimits
 from willcall.http.outbound import RequestFailure
 from willcall.orders.callbacks import CallbackStatus, PostResult, decide_delivery, is_accepted
 from willcall.orders.errors import NothingToDeliverError
+from willcall.orders.model import Attention
 from willcall.orders.outcomes import Malformed
 from willcall.orders.retry_after import retry_after_seconds
 from willcall.orders.urls import callback_host
 from willcall.stores.codec import compact_json
-from willcall.stores.deliveries import DeliveryAttempt, DeliveryClaim, DeliveryMessage, DeliveryStore, DeliveryVerdict
+from willcall.stores.deliveries import (
+    DeliveryAttempt,
+    DeliveryClaim,
+    DeliveryMessage,
+    DeliveryStore,
+    DeliveryVerdict,
+    Undeliverable,
+)
 from willcall.stores.events import StoredEvent
-from willcall.stores.operator_events import OperatorAlert, OperatorEvent
+from willcall.stores.operator_events import OperatorEvent
 from willcall.usecases.alerts import order_alert, send_alert
+from willcall.usecases.changes import attention_event
 from willcall.usecases.context import Context
 from willcall.usecases.deliveries import delivery_host, send_delivery
 from willcall.usecases.failures import guarded
@@ -48,10 +57,13 @@ def notify_once(context: Context, message: DeliveryMessage) -> tuple[DeliveryMes
         bind_contextvars(provider=event.data["provider"], account=f"{event.data['provider']}/{event.data['account']}")
         return _post_to_backend(context, claim, event)
 
-    def give_up(posted: PostResult) -> OperatorAlert | None:
+    def give_up(posted: PostResult) -> Undeliverable | None:
         log.warning("undeliverable", order=message.subject, host=message.host, http=posted.status, why=posted.why)
         order = context.stores.orders.get(message.subject)
-        return order_alert(context, order) if order else None
+        if order is None:
+            return None
+        event = attention_event(replace(order, attention=Attention.UNDELIVERABLE))
+        return Undeliverable(event, order_alert(context, order), order.client)
 
     return _deliver_once(context, context.stores.deliveries, message, post, give_up)
 
@@ -91,7 +103,8 @@ def redeliver(context: Context, order_id: str) -> DeliveryMessage:
     if host is None:
         raise NothingToDeliverError(f"order {order_id} has no callback_url, and none is configured")
     try:
-        message = context.stores.deliveries.redeliver(order_id, host)
+        attention = attention_event(replace(order, attention=None))
+        message = context.stores.deliveries.redeliver(order_id, host, attention, order.client)
     except LookupError:
         raise NothingToDeliverError(
             f"the latest event of order {order_id} is no longer pending, and is older than events are kept"
@@ -107,9 +120,9 @@ def _deliver_once(
     deliveries: DeliveryStore,
     message: DeliveryMessage,
     post: Callable[[DeliveryClaim, StoredEvent | OperatorEvent], PostResult],
-    give_up: Callable[[PostResult], OperatorAlert | None],
+    give_up: Callable[[PostResult], Undeliverable | None],
 ) -> tuple[DeliveryMessage, float] | None:
-    """Claim, POST, settle. `give_up` returns the alert for an order that is now undeliverable."""
+    """Claim, POST, settle. `give_up` returns what is written about an order that is now undeliverable."""
     claim_id, started = token_hex(6), time.monotonic()
     claim = deliveries.claim(message, claim_id, LEASE)
     event = claim.event
@@ -122,13 +135,13 @@ def _deliver_once(
     context.meters.count_delivery(
         Recipient.OPERATORS if isinstance(event, OperatorEvent) else Recipient.BACKENDS, decision.status
     )
-    alert = give_up(posted) if decision.status is CallbackStatus.UNDELIVERABLE else None
+    undeliverable = give_up(posted) if decision.status is CallbackStatus.UNDELIVERABLE else None
     made = DeliveryAttempt(
         claim.now + time.monotonic() - started, event.id, event.type, posted.status, posted.why, decision.wait
     )
-    follows = deliveries.record_delivery(message, claim_id, made, decision, alert, host=posted.host)
-    if alert:
-        send_alert(context, alert)
+    follows = deliveries.record_delivery(message, claim_id, made, decision, undeliverable, host=posted.host)
+    if undeliverable:
+        send_alert(context, undeliverable.alert)
     return follows
 
 

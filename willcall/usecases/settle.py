@@ -18,7 +18,7 @@ from willcall.stores.polls import PollClaim
 from willcall.usecases.account_reports import confirms_health, report_attempt
 from willcall.usecases.alerts import attention_alert
 from willcall.usecases.ask import StatusResult
-from willcall.usecases.commit import late_check_at, next_message, status_event, write_commit
+from willcall.usecases.commit import late_check_at, next_message, write_commit
 from willcall.usecases.context import Context
 
 log = structlog.get_logger(__name__)
@@ -68,7 +68,6 @@ def settle_attempt(
             earliest=earliest_poll_at(after, account.polling),
             attempt=Attempt(sent_at, outcome_name(result.outcome), result.http_status, countdown, decision.why, late),
             tickets=after.tickets != before.tickets,
-            event=status_event(before, after),
             late_check_at=late_check_at(context, after, now),
             fetch_in=fetch_in,
             alert=_alert(context, before, decision, health),
@@ -107,16 +106,14 @@ def postpone_attempt(context: Context, claim: PollClaim, claim_id: str, until: f
 def settle_expired(context: Context, order: Order, now: float) -> bool:
     """Expire an order at its deadline. Returns False if another step changed it first."""
     after = expire(order, now)
-    commit = Commit(
-        before=order, after=after, event=status_event(order, after), late_check_at=late_check_at(context, after, now)
-    )
+    commit = Commit(before=order, after=after, late_check_at=late_check_at(context, after, now))
     return write_commit(context, commit) is not None
 
 
 def settle_cancelled(context: Context, order: Order, now: float, by: EndedBy) -> bool:
     """Cancel an order for its caller or an operator. Returns False if another step changed it first."""
     after = cancel(order, now, by)
-    return write_commit(context, Commit(before=order, after=after, event=status_event(order, after))) is not None
+    return write_commit(context, Commit(before=order, after=after)) is not None
 
 
 def settle_push(context: Context, before: Order, after: Order, entry: Attempt, fetch_in: float) -> bool:
@@ -125,14 +122,12 @@ def settle_push(context: Context, before: Order, after: Order, entry: Attempt, f
     An order that stays open keeps its next poll time under a new sequence number. Missing documents are fetched in
     `fetch_in` seconds.
     """
-    event = status_event(before, after)
     commit = Commit(
         before=before,
         after=after,
-        keep_schedule=event is None or after.status in OPEN,
+        keep_schedule=before.status is after.status or after.status in OPEN,
         attempt=entry,
         tickets=after.tickets != before.tickets,
-        event=event,
         fetch_in=fetch_in if missing_document_urls(after.tickets) else None,
         alert=attention_alert(context, before, after),
     )

@@ -15,9 +15,10 @@ from tests.integration.api.operator import Operator, words
 from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.orders.model import Attention, Status, Ticket, TicketKind
 from willcall.orders.serialization import order_to_json
-from willcall.stores.commits import Commit, NewEvent
+from willcall.stores.commits import Commit
 from willcall.stores.connection import connect
 from willcall.stores.documents import DocumentStore
+from willcall.stores.events import NewEvent
 from willcall.stores.registry import Stores
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.orders.model import Order, Status
 from willcall.orders.policy import Rate
 from willcall.orders.urls import callback_host
-from willcall.stores.commits import Commit, NewEvent
+from willcall.stores.commits import Commit
+from willcall.stores.events import NewEvent
 from willcall.stores.messages import PollMessage
 from willcall.stores.operator_events import OperatorAlert, account_subject, order_subject
 from willcall.stores.polls import PollClaim, PollVerdict

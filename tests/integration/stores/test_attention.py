@@ -13,8 +13,9 @@ from willcall.orders.decision import AccountSignal
 from willcall.orders.model import FINAL, Attention, Order, Status
 from willcall.stores import keys
 from willcall.stores.accounts import AccountReport
-from willcall.stores.commits import Commit, NewEvent
+from willcall.stores.commits import Commit
 from willcall.stores.deliveries import DeliveryAttempt, DeliveryMessage
+from willcall.stores.events import NewEvent
 from willcall.stores.listing import OrderFilter
 from willcall.stores.polls import PollVerdict
 

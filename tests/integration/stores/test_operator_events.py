@@ -9,7 +9,8 @@ from willcall.orders.decision import AccountSignal
 from willcall.orders.model import Attention, Status
 from willcall.stores import keys
 from willcall.stores.accounts import OUTAGES, AccountReport, ReportResult
-from willcall.stores.deliveries import DeliveryAttempt, DeliveryMessage, DeliveryVerdict
+from willcall.stores.deliveries import DeliveryAttempt, DeliveryMessage, DeliveryVerdict, Undeliverable
+from willcall.stores.events import NewEvent
 from willcall.stores.operator_events import OperatorEvent
 from willcall.stores.pending import PendingSummary
 from willcall.stores.polls import PollVerdict as Claimed
@@ -72,7 +73,9 @@ def give_up(harness: StoreHarness) -> None:
     notice = DeliveryMessage("ord-1", "evt-1", 1, "backend.example")
     assert harness.stores.deliveries.claim(notice, "b", 3_600).verdict is DeliveryVerdict.GO
     made = DeliveryAttempt(harness.now(), "evt-1", "order.partial", 410, "", None)
-    harness.stores.deliveries.record_delivery(notice, "b", made, GIVEN_UP, harness.order_alert())
+    attention = NewEvent("evt-attention", "order.attention", {})
+    undeliverable = Undeliverable(attention, harness.order_alert(), None)
+    harness.stores.deliveries.record_delivery(notice, "b", made, GIVEN_UP, undeliverable)
 
 
 def test_a_rejected_key_and_its_recovery_are_reported_once_each(harness: StoreHarness) -> None:

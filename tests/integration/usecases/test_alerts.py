@@ -109,7 +109,7 @@ def test_a_revoked_key_and_its_recovery_are_reported_once_each_and_signed(
     assert (down.event["data"]["why"], down.event["data"]["orders_waiting"]) == ("401", 4)
     assert (well.event["type"], well.event["data"]["was"]) == ("account.ok", "unauthorized")
     assert types(h) == ["account.unauthorized", "account.ok"]
-    assert h.events() == ["order.fulfilled"] * 4
+    assert h.events() == ["order.attention", *["order.fulfilled"] * 4]
 
 
 def test_rejected_orders_are_reported_until_their_account_is_parked(watched: System) -> None:

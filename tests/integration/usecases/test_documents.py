@@ -133,7 +133,7 @@ def test_urls_that_are_not_files_are_not_fetched(make_system: Setup, answers: An
     assert filed(h) is None
 
 
-def test_missing_documents_do_not_delay_fulfilment_and_cause_no_event_later(
+def test_missing_documents_do_not_delay_fulfilment_and_are_an_update_later(
     make_system: Setup, answers: Answers, serve: Serve
 ) -> None:
     h = make_system()
@@ -153,7 +153,7 @@ def test_missing_documents_do_not_delay_fulfilment_and_cause_no_event_later(
     assert fetch_documents(h.context, "ord-1") is None
     (document_id,) = documents_of(h.order())
     assert h.context.documents.read(document_id or "") == PDF
-    assert h.events() == ["order.fulfilled"]
+    assert h.events() == ["order.fulfilled", "order.updated"]
     assert filed(h) is None
     assert h.redis.exists(keys.fetch("ord-1")) == 0
 
@@ -368,7 +368,7 @@ def test_a_url_that_no_longer_works_causes_a_poll_for_a_new_one(
     h.redis.delete(keys.tokens("tiqets/default"))
     order = h.poll()
     assert documents_of(order) != [None]
-    assert (order.status, h.events()) == (Status.FULFILLED, ["order.fulfilled"])
+    assert (order.status, h.events()) == (Status.FULFILLED, ["order.fulfilled", "order.updated"])
     due_now(h)
     assert fetch_documents(h.context, "ord-1") is None
     assert filed(h) is None

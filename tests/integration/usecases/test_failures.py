@@ -187,7 +187,7 @@ def test_a_failure_after_the_response_was_written_undoes_nothing(
     def fails(*_: object) -> None:
         raise ZeroDivisionError(SECRET)
 
-    monkeypatch.setattr(commit, "send_first_delivery", fails)
+    monkeypatch.setattr(commit, "send_delivery", fails)
     h = make_system()
     h.submit(tiqets())
     assert h.poll().status is Status.FULFILLED

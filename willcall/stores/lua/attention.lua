@@ -27,7 +27,7 @@ local function set_attention(order, indexes, id, reason, now)
   return true
 end
 
--- Clear the reason if it is this one.
+-- Clear the reason if it is this one. Returns whether it was.
 local function clear_attention(order, indexes, id, reason, now)
-  if redis.call('HGET', order, 'attention') == reason then set_attention(order, indexes, id, '', now) end
+  return redis.call('HGET', order, 'attention') == reason and set_attention(order, indexes, id, '', now)
 end

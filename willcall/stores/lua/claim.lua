@@ -10,7 +10,7 @@
 --     because its message may arrive late. Never later than that.
 --
 -- KEYS     order, spec, tickets, due index, held index, token bucket, account, attention indexes, ordinary lane,
---          express lane, late lane, progress of the provider's queue, indexes of bookings (see bookings.lua)
+--          express lane, late lane, progress of the provider's queue, indexes of bookings (see bookings.lua), changes
 -- ARGS     id, seq (of the message), claim (id of this claim), lease (ms), rate (see bucket.lua), minimum (ms between
 --          two attempts), last_attempt (ms that the last one may be late)
 -- Returns  {verdict, now, ...}, where `reschedules` is as in bookings.lua:
@@ -27,7 +27,7 @@
 -- include: attention
 
 local ORDER, SPEC, TICKETS, DUE, HELD, BUCKET, ACCOUNT, ATTENTION, ORDINARY, EXPRESS, LATE, PROGRESS,
-  STRANDED, ORDERS, DUES, ACCOUNTS, FETCHES = unpack(KEYS)
+  STRANDED, ORDERS, DUES, ACCOUNTS, FETCHES, CHANGES = unpack(KEYS)
 local args = cjson.decode(ARGV[1])
 local indexes = {stranded = STRANDED, order = ORDERS, due = DUES, account = ACCOUNTS, fetches = FETCHES}
 
@@ -90,7 +90,9 @@ if state ~= 'ok' and not probe then
   elseif slot then
     bucket_leave(bucket, fields.line or 'ordinary', booking)
   end
-  if state == 'unauthorized' then set_attention(ORDER, ATTENTION, args.id, state, now) end
+  if state == 'unauthorized' and set_attention(ORDER, ATTENTION, args.id, state, now) then
+    redis.call('ZADD', CHANGES, now, args.id)
+  end
   return {'held', now, reschedules}
 end
 

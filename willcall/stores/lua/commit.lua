@@ -12,7 +12,7 @@
 --          final index, late checks, events, delivery, deliveries due, deliveries pending, counters of a minute and of an
 --          hour (prefixes: the number follows from the clock), the four keys of an alert (see alert.lua), fetches
 --          pending, token bucket, ordinary lane, express lane, late lane, throttled orders, account, indexes of bookings
---          (see bookings.lua); for a client's order also the client's old and new status index and events
+--          (see bookings.lua), changes; for a client's order also the client's old and new status index and events
 -- ARGS     id, seq (expected), claim (id of the claim; nil: no attempt)
 --          place: 'due' (at `due`, ms), 'held', 'none', or 'keep' (as it was)
 --          earliest: next attempt (ms) if one was requested while this one was under way
@@ -21,33 +21,39 @@
 --          late_check: of an expired order (ms; nil: none)
 --          fetch_in: ms until its documents are fetched (nil: none are missing)
 --          event = {id, type, data (JSON), host = to notify (nil: none)}; nil: no event
+--          held_back: an event of an earlier status that waited for documents, for the feed only (nil: none)
+--          notified = {before, after}: what the backend was last notified of ('' = nothing yet), and is from now on
+--          look_at: when to look at its changes (ms; nil: no need)
 --          counter: of the statistics, goes up by one (nil: none); minute_kept, hour_kept (seconds)
 --          alert (see alert.lua; nil: operators are not notified)
 --          throttled: its hint is for the whole account
 --          answered: a good answer of the account that was not reported; ends the count of failures in a row
 --          ownership (see ticket_owners.lua; nil: unchanged)
--- Returns  {due (ms), reschedules (see bookings.lua)}, due 0 if it is not due. If nothing was written, {-1, {}}: the
---          fence did not hold, or {-2, {}}: another order owns its tickets
+-- Returns  {due (ms), reschedules (see bookings.lua), {event id, number, host}}, due 0 if it is not due, the last empty if
+--          no message about an event is to be sent. If nothing was written, {-1, {}, {}}: the fence did not hold, or
+--          {-2, {}, {}}: another order owns its tickets
 
 -- include: clock
 -- include: bookings
 -- include: attention
 -- include: alert
+-- include: queue_delivery
+-- include: feed
 -- include: ticket_owners
 
 local ORDER, TICKETS, ATTEMPTS, DUE, HELD, OLD_STATUS, NEW_STATUS, ATTENTION, FINAL, LATE_CHECKS, EVENTS, DELIVERY,
   DELIVERIES_DUE, DELIVERIES_PENDING, MINUTES, HOURS, ALERT_1, ALERT_2, ALERT_3, ALERT_4, FETCHES_PENDING, BUCKET,
-  ORDINARY, EXPRESS, LATE, THROTTLED, ACCOUNT, STRANDED, ORDERS, DUES, ACCOUNTS, FETCHES, CLIENT_OLD_STATUS,
-  CLIENT_NEW_STATUS, CLIENT_EVENTS = unpack(KEYS)
+  ORDINARY, EXPRESS, LATE, THROTTLED, ACCOUNT, STRANDED, ORDERS, DUES, ACCOUNTS, FETCHES, CHANGES,
+  CLIENT_OLD_STATUS, CLIENT_NEW_STATUS, CLIENT_EVENTS = unpack(KEYS)
 local args = cjson.decode(ARGV[1])
 local indexes = {stranded = STRANDED, order = ORDERS, due = DUES, account = ACCOUNTS, fetches = FETCHES}
 
 local before = redis.call('HMGET', ORDER, 'seq', 'claim', 'again', 'number', 'deadline', 'settled', 'due', 'slot',
-  'stranded', 'throttled', 'hinted', 'status', 'client_number', 'event')
+  'stranded', 'throttled', 'hinted', 'status', 'client_number', 'event', 'notified')
 local seq, deadline, slot, stranded = tonumber(before[1]), before[5], before[8], before[9]
-if args.claim and before[6] == args.claim and seq == args.seq + 1 then return {tonumber(before[7] or 0), {}} end
-if seq ~= args.seq or (args.claim and before[2] ~= args.claim) then return {-1, {}} end
-if args.ownership and owned_by_another(args.ownership, args.id) then return {-2, {}} end
+if args.claim and before[6] == args.claim and seq == args.seq + 1 then return {tonumber(before[7] or 0), {}, {}} end
+if seq ~= args.seq or (args.claim and before[2] ~= args.claim) then return {-1, {}, {}} end
+if args.ownership and owned_by_another(args.ownership, args.id) then return {-2, {}, {}} end
 
 if args.answered then redis.call('HDEL', ACCOUNT, 'failures', 'refused', 'unreadable') end
 local now = server_time()
@@ -78,10 +84,15 @@ local closed = fields.status == 'failed' or fields.status == 'cancelled'
 if args.claim or closed then remove('lease', 'claim', 'again') end
 if args.claim then write('settled', args.claim) end
 
+-- The backend may have been notified of something else since the order was read. Then its changes are looked at again.
+local event, look_at = args.event, args.look_at
+if event and NO_STATUS[event.type] and (before[15] or '') ~= args.notified.before then event, look_at = nil, now end
+if event or not (before[15] or args.event) then write('notified', args.notified.after) end
+
 -- `undeliverable` follows from the delivery alone, whatever was true when the order was read.
 local attention = fields.attention or ''
 if attention == '' or attention == 'undeliverable' then
-  local undeliverable = not args.event and redis.call('HGET', DELIVERY, 'state') == 'undeliverable'
+  local undeliverable = not event and redis.call('HGET', DELIVERY, 'state') == 'undeliverable'
   attention = undeliverable and 'undeliverable' or ''
 end
 if set_attention(ORDER, ATTENTION, args.id, attention, now) and attention ~= '' and args.alert then
@@ -162,24 +173,17 @@ if args.attempt then
   redis.call('LPUSH', ATTEMPTS, args.attempt)
   redis.call('LTRIM', ATTEMPTS, 0, args.most_attempts - 1)
 end
-local event = args.event
+local message
+if args.held_back then add_event({EVENTS, ORDER, CLIENT_EVENTS}, args.id, args.held_back, now) end
 if event then
-  event.at = now
-  event.cursor = redis.call('XADD', EVENTS, '*', 'id', event.id, 'type', event.type, 'order_id', args.id, 'at', now,
-    'data', event.data)
-  if CLIENT_EVENTS then redis.call('XADD', CLIENT_EVENTS, '*', 'cursor', event.cursor) end
-  local known = redis.call('HGET', ORDER, 'events')
-  redis.call('HSET', ORDER, 'events', known and known .. ' ' .. event.cursor or event.cursor)
-  if event.host then
-    file_delivery(DELIVERY, DELIVERIES_DUE, DELIVERIES_PENDING, args.id, event)
-  else
-    drop_delivery(DELIVERY, DELIVERIES_DUE, DELIVERIES_PENDING, args.id)
-  end
+  add_event({EVENTS, ORDER, CLIENT_EVENTS}, args.id, event, now)
+  message = queue_delivery(DELIVERY, DELIVERIES_DUE, DELIVERIES_PENDING, args.id, event)
 end
+if look_at then redis.call('ZADD', CHANGES, 'LT', look_at, args.id) end
 if args.counter then
   local minute, hour = MINUTES .. math.floor(now / 60000), HOURS .. math.floor(now / 3600000)
   -- Only a counter that is new can have made the hash, which then needs its expiry.
   if redis.call('HINCRBY', minute, args.counter, 1) == 1 then redis.call('EXPIRE', minute, args.minute_kept) end
   if redis.call('HINCRBY', hour, args.counter, 1) == 1 then redis.call('EXPIRE', hour, args.hour_kept) end
 end
-return {due, reschedules}
+return {due, reschedules, message or {}}

@@ -6,7 +6,8 @@
 
 local function file_delivery(delivery, due, pending, subject, event)
   -- The lease stays: a request that is being sent now must end before this event is sent.
-  redis.call('HDEL', delivery, 'state', 'since', 'tries', 'resent', 'resend_at')
+  redis.call('HDEL', delivery, 'state', 'since', 'tries', 'resent', 'resend_at', 'later_event', 'later_type',
+    'later_at', 'later_data', 'later_cursor')
   redis.call('HSET', delivery, 'event', event.id, 'type', event.type, 'at', event.at, 'data', event.data,
     'cursor', event.cursor, 'host', event.host, 'number', 1, 'due', event.at)
   redis.call('ZADD', due, event.at, subject)
@@ -15,7 +16,7 @@ end
 
 local function drop_delivery(delivery, due, pending, subject)
   redis.call('HDEL', delivery, 'event', 'type', 'at', 'data', 'cursor', 'host', 'number', 'due', 'state', 'since',
-    'tries', 'resent', 'resend_at')
+    'tries', 'resent', 'resend_at', 'later_event', 'later_type', 'later_at', 'later_data', 'later_cursor')
   redis.call('ZREM', due, subject)
   redis.call('ZREM', pending, subject)
 end

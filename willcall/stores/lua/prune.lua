@@ -2,7 +2,7 @@
 -- Remove final orders whose retention is over, a bounded number at a time. It counts from the end of the order, or from
 -- its event if that is later. An order whose backend is still to be notified is stored for another retention period.
 -- KEYS     final index, attention indexes, late checks, deliveries due, orphaned documents, operator deliveries due,
---          operator deliveries pending
+--          operator deliveries pending, changes
 -- ARGS     before (ms: what counts from an earlier moment is removed), own = {account: the same for its orders},
 --          latest (the latest of all these), offset (in the final index), count, prefix (of all keys)
 -- Returns  {how many were looked at, how many of them are no longer at this place, how many were removed}
@@ -11,7 +11,8 @@
 -- include: attention
 -- include: ticket_owners
 
-local FINAL, ATTENTION, LATE_CHECKS, DELIVERIES_DUE, ORPHANED_DOCUMENTS, OPERATOR_DUE, OPERATOR_PENDING = unpack(KEYS)
+local FINAL, ATTENTION, LATE_CHECKS, DELIVERIES_DUE, ORPHANED_DOCUMENTS, OPERATOR_DUE, OPERATOR_PENDING,
+  CHANGES = unpack(KEYS)
 local args = cjson.decode(ARGV[1])
 local prefix = args.prefix
 
@@ -53,6 +54,7 @@ local function remove(id)
   redis.call('ZREM', OPERATOR_PENDING, 'order:' .. id)
   redis.call('ZREM', FINAL, id)
   redis.call('ZREM', LATE_CHECKS, id)
+  redis.call('ZREM', CHANGES, id)
 end
 
 -- Return from when the retention of an order counts, and before which moment that must be.

@@ -1,15 +1,16 @@
 --!df flags=allow-undeclared-keys
 -- Record the result of a round of fetching, if the tickets are still those that it was made for.
--- KEYS     tickets, fetches due, fetch, fetches pending, documents given up, order
+-- KEYS     tickets, fetches due, fetch, fetches pending, documents given up, order, changes
 -- ARGS     id, claim (id of the claim), before (the tickets' JSON when they were claimed), after (the same with the new
 --          documents; nil: unchanged), wait (ms until the next round; nil: no further one), why (the reason for it,
---          text that may be shown), given_up (whether documents are missing and no longer tried)
+--          text that may be shown), given_up (whether documents are missing and no longer tried),
+--          notified (what the backend was last notified of)
 -- Returns  'written'; 'changed' if the tickets are others by now, which are due at once; 'lost' if the claim is lost
 
 -- include: clock
 -- include: dated_lists
 
-local TICKETS, DUE, FETCH, PENDING, GIVEN_UP, ORDER = unpack(KEYS)
+local TICKETS, DUE, FETCH, PENDING, GIVEN_UP, ORDER, CHANGES = unpack(KEYS)
 local args = cjson.decode(ARGV[1])
 
 if redis.call('HGET', FETCH, 'claim') ~= args.claim then return 'lost' end
@@ -21,6 +22,8 @@ end
 if args.after then
   redis.call('SET', TICKETS, args.after)
   mark_updated(ORDER, args.id, server_time())
+  redis.call('HSETNX', ORDER, 'notified', args.notified)
+  redis.call('ZADD', CHANGES, server_time(), args.id)
 end
 if args.wait then
   redis.call('HINCRBY', FETCH, 'tries', 1)

@@ -2,14 +2,14 @@
 -- Let orders continue that are held because their account was stopped: all of them, as it is healthy again, or the one
 -- that probes it. That one keeps its attention, and since when, until it is answered. An order that may not be polled
 -- again before its deadline is due then, to expire.
--- KEYS     held index, due index, attention indexes, order prefix, account
+-- KEYS     held index, due index, attention indexes, order prefix, account, changes
 -- ARGS     count, minimum (ms between two attempts)
 -- Returns  {id, seq, due (ms), id, seq, due, ...}: send a message for each
 
 -- include: clock
 -- include: attention
 
-local HELD, DUE, ATTENTION, ORDERS, ACCOUNT = unpack(KEYS)
+local HELD, DUE, ATTENTION, ORDERS, ACCOUNT, CHANGES = unpack(KEYS)
 local args = cjson.decode(ARGV[1])
 
 local now = server_time()
@@ -26,7 +26,9 @@ for _, id in ipairs(redis.call('ZRANGE', HELD, 0, args.count - 1)) do
       due, ask = math.max(now, tonumber(order[5])), 0
     end
     redis.call('HSET', key, 'seq', order[1] + 1, 'due', due, 'ask', ask)
-    if healthy then clear_attention(key, ATTENTION, id, 'unauthorized', now) end
+    if healthy and clear_attention(key, ATTENTION, id, 'unauthorized', now) then
+      redis.call('ZADD', CHANGES, now, id)
+    end
     redis.call('ZADD', DUE, due, id)
     for _, part in ipairs({id, order[1] + 1, due}) do released[#released + 1] = part end
   end

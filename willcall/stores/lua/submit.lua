@@ -1,8 +1,8 @@
 --!df flags=allow-undeclared-keys
 -- Accept one order, once.
 -- KEYS     order, spec, due index, index of pending orders, references, accounts, submission counter, pushes stored for
---          the reference, schema; for a client's order also the client's index of pending orders, accounts and submission
---          counter, and the clients
+--          the reference, schema, changes; for a client's order also the client's index of pending orders, accounts and
+--          submission counter, and the clients
 -- ARGS     id, account (key), group (key of its list, nil = none), client_group (the same of the client), digest (of what was submitted), spec (JSON), reference, not_before (ms, nil = at once),
 --          event (ms, when the customer goes in, nil = unknown), ceiling (ms until the deadline), provider, account_name, client (nil = none), nonce (of this call: a caller
 --          that lost the reply repeats it with the same nonce), call_ends (ms after which another call has ended for
@@ -13,8 +13,8 @@
 -- include: clock
 -- include: dated_lists
 
-local ORDER, SPEC, DUE, PENDING, REFERENCES, ACCOUNTS, SUBMISSIONS, PUSHES, SCHEMA, CLIENT_PENDING,
-  CLIENT_ACCOUNTS, CLIENT_SUBMISSIONS, CLIENTS = unpack(KEYS)
+local ORDER, SPEC, DUE, PENDING, REFERENCES, ACCOUNTS, SUBMISSIONS, PUSHES, SCHEMA, CHANGES,
+  CLIENT_PENDING, CLIENT_ACCOUNTS, CLIENT_SUBMISSIONS, CLIENTS = unpack(KEYS)
 local args = cjson.decode(ARGV[1])
 
 local now = server_time()
@@ -37,7 +37,10 @@ redis.call('HSET', ORDER, 'provider', args.provider, 'account', args.account_nam
   'ask', 1, 'due', due, 'deadline', due + args.ceiling, 'submitted', now, 'number', number, 'digest', args.digest,
   'nonce', args.nonce)
 if args.not_before then redis.call('HSET', ORDER, 'not_before', args.not_before) end
-if args.event then redis.call('HSET', ORDER, 'event', args.event) end
+if args.event then
+  redis.call('HSET', ORDER, 'event', args.event)
+  redis.call('ZADD', CHANGES, now, args.id)
+end
 redis.call('ZADD', DUE, due, args.id)
 redis.call('ZADD', PENDING, number, args.id)
 redis.call('HSET', REFERENCES, args.reference, args.id)

@@ -1,0 +1,46 @@
+-- Write the event about what changed of an order, unless the order changed again meanwhile; and when to look at it next.
+-- KEYS     order, tickets, changes, events, delivery, deliveries due, deliveries pending; for a client's order also the
+--          client's events
+-- ARGS     id, expected (field -> value of the order when it was read, '' for none), tickets (SHA-1 of their JSON then),
+--          event = {id, type, data (JSON), host = to notify (nil: none)} (nil: nothing is new),
+--          fields: of the order, to write; removed: fields to remove (nil: none),
+--          look_at (ms; nil: not again)
+-- Returns  {0} if the order has changed: look again; {1}; or {1, event id, number, host}: send this message
+
+-- include: clock
+-- include: feed
+-- include: file_delivery
+-- include: queue_delivery
+
+local ORDER, TICKETS, CHANGES, EVENTS, DELIVERY, DELIVERIES_DUE, DELIVERIES_PENDING, CLIENT_EVENTS = unpack(KEYS)
+local args = cjson.decode(ARGV[1])
+-- Until an event that waits behind another one is sent, look again after so many ms: release 0.2.0 does not send it.
+local LATER = 60000
+
+local now = server_time()
+for field, value in pairs(args.expected) do
+  if (redis.call('HGET', ORDER, field) or '') ~= value then return {0} end
+end
+if redis.sha1hex(redis.call('GET', TICKETS) or '') ~= args.tickets then return {0} end
+
+if (redis.call('HGET', ORDER, 'at_risk') or '') ~= (args.fields.at_risk or '') then
+  redis.call('HSET', ORDER, 'updated', now)
+end
+for field, value in pairs(args.fields) do redis.call('HSET', ORDER, field, value) end
+if args.removed then redis.call('HDEL', ORDER, unpack(args.removed)) end
+local message
+if args.event then
+  add_event({EVENTS, ORDER, CLIENT_EVENTS}, args.id, args.event, now)
+  message = queue_delivery(DELIVERY, DELIVERIES_DUE, DELIVERIES_PENDING, args.id, args.event)
+elseif redis.call('HGET', DELIVERY, 'state') == 'delivered' then
+  message = deliver_later(DELIVERY, DELIVERIES_DUE, DELIVERIES_PENDING, args.id)
+end
+local look_at = args.look_at or math.huge
+if redis.call('HEXISTS', DELIVERY, 'later_event') == 1 then look_at = math.min(look_at, now + LATER) end
+if look_at == math.huge then
+  redis.call('ZREM', CHANGES, args.id)
+else
+  redis.call('ZADD', CHANGES, look_at, args.id)
+end
+if message then return {1, unpack(message)} end
+return {1}

@@ -12,6 +12,7 @@ from willcall.api import accounts, batch, dead_letters, documents, events, healt
 from willcall.api import reload as reloading
 from willcall.api.board import routes as board
 from willcall.api.board.access import BoardAccess
+from willcall.api.feed_waiting import FeedWaiters
 from willcall.api.metrics_collector import Queues
 from willcall.api.middleware import WORKER_THREADS, RequestMiddleware
 from willcall.api.openapi import DESCRIPTION, VERSION, install_openapi, responses
@@ -55,6 +56,7 @@ def create_api(
     app.state.access = Access(context.settings.api)
     app.state.body_receiver = BodyReceiver()
     app.state.readiness = health.ReadinessChecks(checks)
+    app.state.feed_waiters = FeedWaiters(context.stores.events.any_after)
     app.state.metrics = metrics.registry(current, queues)
     app.add_middleware(DocumentationGuard)
     problems.install_error_handlers(app)
@@ -70,7 +72,12 @@ def create_api(
     if live:
         live.subscribe(partial(_prepare_access, app, exposed=exposed))
     install_openapi(app, [SubmitOrder, Batch, Pause, Override])
-    return RequestMiddleware(app, streams.stop)
+
+    def stop() -> None:
+        streams.stop()
+        app.state.feed_waiters.stop()
+
+    return RequestMiddleware(app, stop)
 
 
 def _prepare_access(app: FastAPI, config: Config, *, exposed: bool) -> Commit:

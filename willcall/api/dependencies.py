@@ -20,6 +20,8 @@ from willcall.usecases.context import Context
 
 #: Largest and default number of items per page. Orders and events may hold many tickets.
 MAX_PAGE_SIZE, PAGE_SIZE = 500, 50
+#: Most seconds that a call waits for an event. Proxies often end connections that are silent for a minute.
+MAX_WAIT = 30.0
 
 _ORDER_ID: TypeAdapter[str] = TypeAdapter(OrderId)
 
@@ -135,6 +137,9 @@ class EventsQuery(_Query):
         description="The `next_cursor` of the previous page. Without it, the feed starts at the oldest stored event.",
     )
     limit: int = Field(default=PAGE_SIZE, ge=1, le=MAX_PAGE_SIZE, description="Events per page.")
+    wait: float = Field(
+        default=0, ge=0, le=MAX_WAIT, description="Seconds to wait for an event if there is none; 0 answers at once."
+    )
 
 
 class DeadLettersQuery(_Query):

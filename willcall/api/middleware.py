@@ -74,7 +74,7 @@ class RequestMiddleware:
                 _complete(MutableHeaders(scope=message), scope, request_id)
             await send(message)  # the server leaves out the body of an answer to HEAD
 
-        slot = RequestSlot(self._in_flight, _kind(scope["path"]))
+        scope["slot"] = slot = RequestSlot(self._in_flight, _kind(scope["path"]))
         try:
             try:
                 slot.take()
@@ -92,7 +92,7 @@ class RequestMiddleware:
 
 
 class RequestSlot:
-    """A request's slot among those of its kind that are processed. It has none while its body arrives."""
+    """A request's slot among those of its kind that are processed. It has none while its body or an event arrives."""
 
     def __init__(self, used: Counter[str], kind: str | None) -> None:
         """`used` counts slots by kind; a request of kind `None` needs no slot."""

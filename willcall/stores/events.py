@@ -1,6 +1,7 @@
 """The events of orders: the event feed and the source of callbacks."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
@@ -83,6 +84,14 @@ class EventStore:
             for (entry, _), found in zip(entries, pipe.execute(), strict=True)
             for _, fields in found
         ]
+
+    def any_after(self, positions: Sequence[tuple[str | None, str | None]]) -> list[bool]:
+        """Return for each (client, cursor) whether the feed of the client, or of all, has an event after the cursor."""
+        pipe = self._redis.pipeline(transaction=False)
+        for client, cursor in positions:
+            stream = keys.client_events(client) if client else keys.EVENTS
+            pipe.xrange(stream, f"({cursor}" if cursor else "-", "+", 1)
+        return [bool(found) for found in pipe.execute()]
 
     def list_for_order(self, order_id: str) -> list[StoredEvent]:
         """Return the stored events of an order, oldest first."""

@@ -36,16 +36,17 @@ def find_change(context: Context, candidate: Candidate, now: float) -> Change:
         return Change(candidate, after, None, awaited_until)
     last, current = Snapshot.last(order), Snapshot.of(order)
     kind = event_type(last, current) or (Update.AT_RISK if risk.count > order.risk_notices else None)
-    after = replace(after, notified=str(current if kind else last))
-    event = new_event(context, kind, after, now) if kind else None
-    return Change(candidate, after, event, risk.next_at)
+    if kind is None:
+        return Change(candidate, replace(after, notified=str(last)), None, risk.next_at)
+    after = replace(after, notified=str(current))
+    return Change(candidate, after, new_event(context, kind, after), risk.next_at)
 
 
-def new_event(context: Context, kind: str, order: Order, now: float) -> NewEvent:
+def new_event(context: Context, kind: str, order: Order) -> NewEvent:
     """Return an event with the whole order. That an earlier event was undeliverable is no part of a new one."""
     attention = None if order.attention is Attention.UNDELIVERABLE else order.attention
     at_risk = order.at_risk and order.status in OPEN
-    order = replace(order, attention=attention, at_risk=at_risk, updated_at=now)
+    order = replace(order, attention=attention, at_risk=at_risk)
     return NewEvent(new_event_id(), kind, order_to_json(order), delivery_host(context, order))
 
 

@@ -74,13 +74,12 @@ def _with_event(context: Context, commit: Commit) -> Commit:
     if kind is None:
         return replace(commit, after=after)
     after = replace(after, notified=str(current))
-    now = context.stores.accounts.now()
     superseded = before.status.value not in {last.status, current.status}
     return replace(
         commit,
         after=after,
-        event=new_event(context, kind, after, now),
-        held_back=new_event(context, f"order.{before.status}", before, now) if superseded else None,
+        event=new_event(context, kind, after),
+        held_back=new_event(context, f"order.{before.status}", before) if superseded else None,
     )
 
 

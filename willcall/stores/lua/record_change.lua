@@ -1,3 +1,4 @@
+--!df flags=allow-undeclared-keys
 -- Write the event about what changed of an order, unless the order changed again meanwhile; and when to look at it next.
 -- KEYS     order, tickets, changes, events, delivery, deliveries due, deliveries pending; for a client's order also the
 --          client's events
@@ -8,6 +9,7 @@
 -- Returns  {0} if the order has changed: look again; {1}; or {1, event id, number, host}: send this message
 
 -- include: clock
+-- include: dated_lists
 -- include: feed
 -- include: file_delivery
 -- include: queue_delivery
@@ -23,8 +25,8 @@ for field, value in pairs(args.expected) do
 end
 if redis.sha1hex(redis.call('GET', TICKETS) or '') ~= args.tickets then return {0} end
 
-if (redis.call('HGET', ORDER, 'at_risk') or '') ~= (args.fields.at_risk or '') then
-  redis.call('HSET', ORDER, 'updated', now)
+if args.event or (redis.call('HGET', ORDER, 'at_risk') or '') ~= (args.fields.at_risk or '') then
+  mark_updated(ORDER, args.id, now)
 end
 for field, value in pairs(args.fields) do redis.call('HSET', ORDER, field, value) end
 if args.removed then redis.call('HDEL', ORDER, unpack(args.removed)) end

@@ -37,10 +37,11 @@ def account_tables(url: str) -> dict[str, dict[str, dict[str, Any]]]:
 
 
 def to_toml(document: Mapping[str, Any], path: tuple[str, ...] = ()) -> str:
-    """Format a nested document of strings, numbers and lists as TOML."""
-    values = {name: value for name, value in document.items() if not isinstance(value, Mapping)}
+    """Format a nested document of strings, numbers and lists as TOML. `None` is left out."""
+    given = {name: value for name, value in document.items() if value is not None}
+    values = {name: value for name, value in given.items() if not isinstance(value, Mapping)}
     lines = [f"[{'.'.join(path)}]"] if path and values else []
     lines += [f"{name} = {json.dumps(value)}" for name, value in values.items()]
     text = "\n".join(lines) + "\n\n" if lines else ""
-    tables = (to_toml(value, (*path, name)) for name, value in document.items() if isinstance(value, Mapping))
+    tables = (to_toml(value, (*path, name)) for name, value in given.items() if isinstance(value, Mapping))
     return text + "".join(tables)

@@ -17,6 +17,7 @@ from schedules.polls import polls
 from schedules.prune import prune
 from schedules.reconcile import reconcile
 from schedules.run import Run
+from schedules.watch import watch
 from willcall.stores.connection import StoreError
 from willcall.usecases.context import Context
 
@@ -38,6 +39,7 @@ SWEEPS: dict[str, Callable[[Run], dict[str, int]]] = {
     "events": events,
     "expire": expire,
     "reconcile": reconcile,
+    "watch": watch,
     "prune": prune,
     "inbox": inbox,
     "alerts": alerts,

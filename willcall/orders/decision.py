@@ -198,6 +198,8 @@ def _keep_polling(order: Order, outcome: Outcome, policy: PollPolicy, now: float
         why = f"{summary}; the deadline has passed"
         return Decision(expire(order, now), None, why, signal, account_blocked_until=blocked_until)
     following = next_poll(order, outcome, policy, now, rng)
+    if order.status is Status.FULFILLED and order.event_at and (following.at or 0.0) >= order.event_at:
+        return Decision(order, None, f"{summary}; its event begins before the next attempt", signal)
     if following.at is None:
         why = f"{summary}; {following.why}"
         return Decision(order, order.deadline_at, why, signal, account_blocked_until=blocked_until)
@@ -222,7 +224,12 @@ def _hint(
 
 
 def _attention(order: Order, outcome: Outcome, policy: PollPolicy, now: float) -> Attention | None:
-    """Return why the order needs attention now. A poll without an answer changes nothing."""
+    """Return why the order needs attention now. A poll without an answer changes nothing.
+
+    Nobody needs to look at an order that has its tickets, whatever a later poll answers.
+    """
+    if order.status is Status.FULFILLED:
+        return order.attention
     match outcome:
         case NotReady(attention=attention) | PartlyIssued(attention=attention):
             return attention

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from willcall.orders.errors import WillcallError
-from willcall.orders.model import Attempt, Order
+from willcall.orders.model import Attempt, Order, Status
 from willcall.stores import keys
 from willcall.stores.bookings import booking_indexes, lanes
 from willcall.stores.codec import (
@@ -85,6 +85,11 @@ class Commit:
     answered: bool = False
 
     @property
+    def confirms(self) -> bool:
+        """Whether nothing has changed of a fulfilled order. Until its event it is polled again and again."""
+        return self.before.status is self.after.status is Status.FULFILLED and not self.tickets
+
+    @property
     def place(self) -> Literal["keep", "held", "due", "none"]:
         """The key of the index in which the order waits from then on."""
         if self.keep_schedule:
@@ -161,6 +166,7 @@ class CommitStore:
                 or None,
                 "attempt": attempt_text(commit.attempt) if commit.attempt else None,
                 "most_attempts": TIMELINE,
+                "confirms": commit.confirms or None,
                 "tickets": tickets_text(after) if commit.tickets else None,
                 "late_check": optional_milliseconds(commit.late_check_at),
                 "fetch_in": optional_milliseconds(commit.fetch_in),

@@ -138,6 +138,11 @@ def due(account_key: str) -> str:
     return f"{PREFIX}due:{account_key}"
 
 
+def watched(account_key: str) -> str:
+    """Sorted set: an account's orders with an event to come, by when the `watch` sweep looks at them next."""
+    return f"{PREFIX}watched:{account_key}"
+
+
 def held(account_key: str) -> str:
     """Sorted set: orders that wait for a stopped account, by deadline (late checks last)."""
     return f"{PREFIX}held:{account_key}"

@@ -197,3 +197,16 @@ class ScheduleStore:
             self._redis.zrem(keys.LATE, order_id)
         else:
             self._redis.zadd(keys.LATE, {order_id: milliseconds(at)}, xx=True)
+
+    def watched(self, account: str, now: float, count: int) -> list[str]:
+        """Return orders of an account to look at now, because of their event; those first that are due for longest."""
+        due = self._redis.zrangebyscore(keys.watched(account), "-inf", milliseconds(now), 0, count)
+        return cast("list[str]", due)
+
+    def watch(self, account: str, order_id: str, at: float) -> None:
+        """Set when to look at an order next, if it is watched."""
+        self._redis.zadd(keys.watched(account), {order_id: milliseconds(at)}, xx=True)
+
+    def stop_watching(self, account: str, order_id: str) -> None:
+        """Look at an order no more."""
+        self._redis.zrem(keys.watched(account), order_id)

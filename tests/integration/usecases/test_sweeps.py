@@ -104,6 +104,21 @@ def test_a_difference_in_the_list_expedites_the_order(make_system: Setup, provid
     assert h.poll().status is Status.CANCELLED
 
 
+def test_an_order_that_the_provider_cancels_before_the_event_is_found_cancelled(make_system: Setup) -> None:
+    h = make_system()
+    script = {"provider": "paylogic", "reference": "a7c60009", "cancel_after": 7_200}
+    h.submit(OrderScript.model_validate(script), event_at="2099-05-01T20:00:00Z")
+    assert h.poll().status is Status.FULFILLED
+    assert run_sweep(h.context, "watch") == {"polled": 0}
+    h.let_time_pass_for_providers(7_200)
+    seven_hours_ago = int((h.context.stores.accounts.now() - 7 * 3_600) * 1_000)
+    h.redis.hset(keys.order("ord-1"), mapping={"last_poll": seven_hours_ago, "finished": seven_hours_ago})
+    h.redis.zadd(keys.watched("paylogic/default"), {"ord-1": 1})
+    assert run_sweep(h.context, "watch") == {"polled": 1}
+    assert h.poll().status is Status.CANCELLED
+    assert h.events() == ["order.fulfilled", "order.cancelled"]
+
+
 def test_prune_removes_orders_after_the_retention(make_system: Setup) -> None:
     h = make_system()
     h.submit(OrderScript(provider="tiqets", reference="1"))

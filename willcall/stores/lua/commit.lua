@@ -17,7 +17,8 @@
 --          place: 'due' (at `due`, ms), 'held', 'none', or 'keep' (as it was)
 --          earliest: next attempt (ms) if one was requested while this one was under way
 --          fields: of the order, to write; removed: fields to remove (nil: none)
---          attempt (JSON, for the timeline), most_attempts (that are kept), tickets (JSON; nil: unchanged)
+--          attempt (JSON, for the timeline), most_attempts (that are kept), confirms (nothing has changed of a fulfilled
+--          order: an attempt that only repeats the newest one replaces it), tickets (JSON; nil: unchanged)
 --          late_check: of an expired order (ms; nil: none)
 --          fetch_in: ms until its documents are fetched (nil: none are missing)
 --          event = {id, type, data (JSON), host = to notify (nil: none)}; nil: no event
@@ -170,8 +171,14 @@ if args.fetch_in then
   redis.call('ZADD', FETCHES_PENDING, 'NX', now + args.fetch_in, args.id)
 end
 if args.attempt then
-  redis.call('LPUSH', ATTEMPTS, args.attempt)
-  redis.call('LTRIM', ATTEMPTS, 0, args.most_attempts - 1)
+  local newest = args.confirms and redis.call('LINDEX', ATTEMPTS, 0)
+  local outcome, why = cjson.decode(args.attempt)[2], cjson.decode(args.attempt)[5]
+  if newest and cjson.decode(newest)[2] == outcome and cjson.decode(newest)[5] == why then
+    redis.call('LSET', ATTEMPTS, 0, args.attempt)
+  else
+    redis.call('LPUSH', ATTEMPTS, args.attempt)
+    redis.call('LTRIM', ATTEMPTS, 0, args.most_attempts - 1)
+  end
 end
 local message
 if args.held_back then add_event({EVENTS, ORDER, CLIENT_EVENTS}, args.id, args.held_back, now) end

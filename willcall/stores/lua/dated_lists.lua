@@ -36,6 +36,8 @@ local function list_by_event(order, id, before)
     end
     if event then redis.call('ZADD', list .. place, 0, dated_member(event, id)) end
   end
+  -- The sweep `watch` looks at it now, and finds out when it has to look again.
+  if event then redis.call('ZADD', dated_lists('watched', order, id, 'event', 'status')[1], 0, id) end
 end
 
 -- Remove an order from all these lists.
@@ -46,5 +48,6 @@ local function unlist(order, id)
   end
   local event = redis.call('HGET', order, 'event') or nil
   redis.call('HDEL', order, 'event')
+  redis.call('ZREM', dated_lists('watched', order, id, 'event', 'status')[1], id)
   list_by_event(order, id, event)
 end

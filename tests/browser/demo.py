@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.forked import FORKED
 from willcall.devtools.callback_receiver import CallbackReceiver
 from willcall.devtools.demo_deployment import demo_deployment, start_processes, submit_orders
+from willcall.devtools.forked_processes import FORKED
 from willcall.devtools.local_deployment import LocalDeployment
 from willcall.orders.model import Order, Status
 from willcall.simulator.demo_script import demo_script

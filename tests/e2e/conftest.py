@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from tests.e2e.rabbitmq import RabbitMQ, executable
-from tests.forked import FORKED
 from tests.tools import require
 from tests.waiting import wait_until
 from willcall.devtools.callback_receiver import SECRET
+from willcall.devtools.forked_processes import FORKED
 from willcall.devtools.local_deployment import LocalDeployment
 from willcall.orders.model import FINAL, Order
 from willcall.simulator.script import AccountScript, OrderScript, RateScript, Script

@@ -9,9 +9,9 @@ from redis import Redis
 from tests.any_redis import FORMS, PASSWORD, SENTINEL_PASSWORD, AnyRedis, any_redis
 from tests.e2e.conftest import Setup, submit_all, wait_for_the_end
 from tests.e2e.test_chain import tiqets
-from tests.forked import Forked
 from tests.tools import require
 from tests.waiting import wait_until
+from willcall.devtools.forked_processes import Forked
 from willcall.devtools.local_deployment import LocalDeployment
 
 pytestmark = pytest.mark.proof

@@ -13,8 +13,8 @@ from redis.exceptions import NoPermissionError
 
 from tests.e2e.conftest import Setup, submit_all, wait_for_the_end
 from tests.e2e.test_chain import tiqets
-from tests.forked import Forked
 from tests.waiting import wait_until
+from willcall.devtools.forked_processes import Forked
 from willcall.devtools.local_deployment import LocalDeployment
 
 PAGE = Path(__file__).parents[2] / "docs" / "ops" / "deployment.md"

@@ -16,6 +16,7 @@ from typing import Any
 from willcall.devtools.callback_receiver import SECRET
 from willcall.devtools.demo_deployment import demo_deployment, start_processes
 from willcall.devtools.embedded_redis import RedisStartError
+from willcall.devtools.forked_processes import FORKED
 from willcall.devtools.local_deployment import LocalDeployment, StartError
 from willcall.simulator.script import Script
 
@@ -51,7 +52,7 @@ def _start(started: ExitStack, settings: dict[str, Any], attempts: int = ATTEMPT
     with ExitStack() as attempt:
         folder = attempt.enter_context(TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True))
         try:
-            deployment = attempt.enter_context(demo_deployment(Path(folder), Script(), **settings))
+            deployment = attempt.enter_context(demo_deployment(Path(folder), Script(), **settings, **FORKED))
             start_processes(deployment)
         except (StartError, RedisStartError):
             if attempts == 1:

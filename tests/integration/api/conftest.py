@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from tests.forked import Forked
 from tests.waiting import wait_until
 from willcall.devtools.embedded_redis import EmbeddedRedis, free_port
+from willcall.devtools.forked_processes import Forked
 from willcall.stores.registry import Stores
 
 if TYPE_CHECKING:

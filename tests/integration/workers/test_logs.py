@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from tests.forked import FORKED
 from tests.waiting import wait_until
+from willcall.devtools.forked_processes import FORKED
 from willcall.devtools.local_deployment import LocalDeployment
 from willcall.simulator.script import OrderScript, Script
 from willcall.stores.dead_letters import DeadLetterReason

@@ -1,12 +1,13 @@
 """Processes of `willcall` forked from a server that has imported everything: a start costs a tenth of the CPU.
 
-Each is a real process with its own pid, environment, working directory and output, and `kill -9` ends it. What the
-command line itself does is tested with the command (`tests/integration/test_cli.py`, `tests/e2e/test_demo.py`).
+Each is a real process with its own pid, environment, working directory and output, and `kill -9` ends it. The test
+server and the tests start theirs so.
 """
 
 import json
 import multiprocessing
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -16,7 +17,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Self
 
-from willcall.cli.__main__ import main
 from willcall.simulator.launch import LOOPBACK, SimulatorProcess, run_simulator
 from willcall.simulator.script import Script
 
@@ -25,8 +25,7 @@ _SERVER.set_forkserver_preload(
     [
         *(f"workers.processes.{name}" for name in ("api", "beat", "flower", "worker")),
         *("celery.apps.beat", "celery.apps.worker", "celery.bin.celery"),  # Celery imports these when it starts
-        "willcall.simulator.launch",
-        "tests.forked",
+        *("willcall.cli.__main__", "willcall.simulator.launch", __name__),
     ]
 )
 
@@ -71,7 +70,7 @@ def _become(command: list[str], environment: dict[str, str], folder: Path, log: 
     for stream in (sys.stdout, sys.stderr):
         os.dup2(output, stream.fileno())
     sys.argv[:] = ["willcall", *command]
-    main()
+    runpy.run_module("willcall.cli", run_name="__main__")  # as `python -m willcall.cli`
 
 
 class ForkedSimulator(SimulatorProcess):

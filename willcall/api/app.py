@@ -48,6 +48,7 @@ def create_api(
         redoc_url=None,
         static_url="/docs/assets",
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
         lifespan=_lifespan,
     )
     context = current()

@@ -1,5 +1,7 @@
 """Additions to the OpenAPI document that FastAPI generates."""
 
+import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from typing import Any
@@ -8,6 +10,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel, TypeAdapter
 
 from willcall.api.examples import EXAMPLES
+from willcall.api.openapi_events import event_shapes, webhooks
 from willcall.api.problems import ProblemType
 from willcall.schemas.base import Schema, is_optional
 from willcall.schemas.problems import Problem
@@ -55,7 +58,10 @@ def install_openapi(app: FastAPI, bodies: Iterable[type[BaseModel]]) -> None:
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             document = generate()
-            document["components"]["schemas"] = _definitions(bodies)
+            generated = document["components"]["schemas"]
+            document["components"]["schemas"] = {**generated, **_definitions(bodies)}
+            document["webhooks"] = webhooks()
+            _drop_unused_schemas(document)
             for operation in (operation for path in document["paths"].values() for operation in path.values()):
                 _drop_null_from_parameters(operation)
         return app.openapi_schema or {}
@@ -74,9 +80,28 @@ def _definitions(bodies: Iterable[type[BaseModel]]) -> dict[str, Any]:
     definitions: dict[str, Any] = found["$defs"]
     for shape in shapes:  # fields with a default are sent nevertheless
         definitions[shape.__name__]["required"] = [each.name for each in fields(shape) if not is_optional(each)]
+    for name, definition in definitions.items():
+        for schema in definition.get("properties", {}).values():
+            _simplify(schema, is_request=name in {model.__name__ for model in bodies})
     for name, example in EXAMPLES.items():
         definitions[name]["examples"] = [example]
-    return definitions
+    return {**definitions, **event_shapes(definitions["Event"])}
+
+
+def _simplify(schema: dict[str, Any], *, is_request: bool) -> None:
+    """Describe a default in words: generators of clients take a field with `default` for one that is always there."""
+    schema.pop("title", None)
+    default = schema.pop("default", None)
+    if is_request and default is not None:
+        schema["description"] = f"{schema.get('description', '')} Default: {json.dumps(default)}.".strip()
+
+
+def _drop_unused_schemas(document: dict[str, Any]) -> None:
+    """Drop what FastAPI adds for responses that no route has."""
+    schemas = document["components"]["schemas"]
+    while unused := schemas.keys() - set(re.findall(rf"{_REFERENCE.format(model='')}(\w+)", json.dumps(document))):
+        for name in unused:
+            del schemas[name]
 
 
 def _leaves(schema: type[Schema]) -> Iterator[type[Schema]]:

@@ -104,6 +104,7 @@ def poll_order(
 
 @router.post(
     "/{order_id}/cancel",
+    name="cancel_order",
     summary="Cancel an order",
     status_code=202,
     responses=responses(ProblemType.NOT_FOUND, ProblemType.CLOSED, ProblemType.REJECTED, ok_202=Order),

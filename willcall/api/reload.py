@@ -15,6 +15,7 @@ router = APIRouter(tags=["operations"])
 
 @router.post(
     "/v1/reload",
+    name="reload_configuration",
     summary="Reload the configuration",
     responses=responses(ProblemType.REJECTED, ok_200=schemas.ReloadResult),
 )

@@ -30,7 +30,7 @@ class Override(_RequestModel):
 
 
 #: Each item is validated on its own: an invalid order does not make the batch invalid.
-_ORDER = {"anyOf": [{"$ref": "#/components/schemas/SubmitOrder"}, {}]}
+_ORDER = {"$ref": "#/components/schemas/SubmitOrder"}
 
 
 class Batch(_RequestModel):

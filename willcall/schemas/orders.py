@@ -13,6 +13,13 @@ Attention = Annotated[str, OneOf("unauthorized", "not_found", "malformed", "pers
 EndedBy = Annotated[str, OneOf("provider", "caller", "operator", "deadline")]
 TicketKind = Annotated[str, OneOf("pdf", "barcode", "link", "wallet", "page", "shipment", "image", "archive")]
 TicketStatus = Annotated[str, OneOf("valid", "used", "void")]
+EventType = Annotated[
+    str,
+    OneOf(
+        *("order.pending", "order.partial", "order.fulfilled", "order.failed", "order.cancelled", "order.expired"),
+        *("order.updated", "order.attention", "order.at_risk"),
+    ),
+]
 
 #: Statuses that end an order. Two changes may still follow: `fulfilled` to `cancelled`, and `expired` to another end.
 FINAL_STATUSES = frozenset({"fulfilled", "failed", "cancelled", "expired"})
@@ -158,8 +165,8 @@ class EventHeader(Schema):
     """What identifies an event."""
 
     id: str
-    type: str
-    """`order.<status>`"""
+    type: EventType
+    """`order.<status>`, or another change of which a backend is notified."""
     order_id: str
     occurred_at: datetime
 

@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 from blocking_client import CLIENTS
-from examples import EVENT, ORDER
 from in_memory import Clock, Server
 
+from examples import EVENT, ORDER
 from willcall_client import ApiError, AsyncClient, Client, DecodeError, UnavailableError, __version__, calls, responses
 
 Connect = Callable[..., Client]

@@ -4,10 +4,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from examples import EVENT, ORDER, TICKET
 from hypothesis import given
 from hypothesis import strategies as st
 
+from examples import EVENT, ORDER, TICKET
 from willcall_client import DecodeError, Event, Order, Problem, Ticket
 from willcall_client.decoding import parse_json
 

@@ -6,11 +6,11 @@ from email.utils import format_datetime
 
 import httpx
 import pytest
-from examples import ORDER
 from hypothesis import given
 from hypothesis import strategies as st
 from in_memory import Clock, Server
 
+from examples import ORDER
 from willcall_client import Client, Problem, UnavailableError, UnreachableError
 from willcall_client.retries import Retries, retry_after
 

@@ -8,10 +8,10 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
-from examples import EVENT
 from hypothesis import given
 from hypothesis import strategies as st
 
+from examples import EVENT
 from willcall_client import DecodeError, WebhookVerificationError
 from willcall_client.webhooks import verify, verify_message
 

@@ -1,6 +1,7 @@
 """What both clients send, and what they make of responses that no Willcall sends."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -98,6 +99,87 @@ def test_filters_of_a_list_are_sent_with_each_page(connect: Connect, server: Ser
     filters = {"attention": "true", "event_before": "2026-12-01T20:00:00+00:00", "group": "a & b", "limit": "200"}
     sent = [dict(request.url.params) for request in server.requests]
     assert sent == [filters, {**filters, "cursor": "0001:ord-1"}]
+
+
+def test_an_idempotency_key_takes_the_place_of_an_id(connect: Connect, server: Server) -> None:
+    server.answers = [httpx.Response(201, json=ORDER)]
+    connect().submit("tiqets", "1", idempotency_key="cart-42", credentials={"cognito_token": "t"}, allow_duplicate=True)
+    (request,) = server.requests
+    assert request.headers["idempotency-key"] == "cart-42"
+    assert json.loads(request.content) == {
+        "provider": "tiqets",
+        "reference": "1",
+        "credentials": {"cognito_token": "t"},
+        "allow_duplicate": True,
+    }
+
+
+def test_tickets_are_handed_in_as_a_form(connect: Connect, server: Server, tmp_path: Path) -> None:
+    server.answers = [httpx.Response(200, json=ORDER)]
+    (tmp_path / "tickets.pdf").write_bytes(b"%PDF-1")
+    client = connect()
+    client.complete("ord-1", files=[tmp_path / "tickets.pdf", b"%PDF-2"], codes=["12", "\u00e9"], note="by mail")
+    client.complete("ord-1", urls=["https://tickets.test/1"])
+    client.complete("ord-1")
+    whole, texts, nothing = server.requests
+    assert [request.url.path for request in server.requests] == ["/v1/orders/ord-1/complete"] * 3
+    assert re.findall(
+        rb'name="(\w+)"(?:; filename="([^"]+)")?\r\n(?:Content-Type: (\S+)\r\n)?\r\n([^\r]*)', whole.content
+    ) == [
+        (b"code", b"", b"", b"12"),
+        (b"code", b"", b"", "\u00e9".encode()),
+        (b"note", b"", b"", b"by mail"),
+        (b"file", b"tickets.pdf", b"application/pdf", b"%PDF-1"),
+        (b"file", b"file-2", b"application/octet-stream", b"%PDF-2"),
+    ]
+    assert texts.headers["content-type"].startswith("multipart/form-data; boundary=")
+    assert b"filename" not in texts.content
+    assert nothing.content == b""
+
+
+def test_an_amendment_removes_what_is_none_and_keeps_what_is_left_out(connect: Connect, server: Server) -> None:
+    server.answers = [httpx.Response(200, json=ORDER)]
+    connect().amend("ord-1", event_at=datetime(2026, 12, 1, 20, tzinfo=timezone.utc), callback_url=None)
+    (request,) = server.requests
+    assert (request.method, request.url.path) == ("PATCH", "/v1/orders/ord-1")
+    assert json.loads(request.content) == {"event_at": "2026-12-01T20:00:00+00:00", "callback_url": None}
+
+
+def test_an_erased_order_has_no_content(connect: Connect, server: Server) -> None:
+    server.answers = [httpx.Response(204)]
+    connect().erase("ord-1")
+    assert (server.requests[0].method, server.requests[0].url.path) == ("DELETE", "/v1/orders/ord-1")
+
+
+def test_redeliveries_continue_until_all_are_done(connect: Connect, server: Server) -> None:
+    server.answers = [
+        httpx.Response(202, json={"redelivered": 500, "skipped": 2, "next_cursor": "7"}),
+        httpx.Response(202, json={"redelivered": 3, "skipped": 0, "next_cursor": None}),
+    ]
+    results = list(connect().redeliver_many(since="2026-12-01T00:00:00Z", undelivered=True))
+    assert [(each.redelivered, each.skipped) for each in results] == [(500, 2), (3, 0)]
+    first = {"since": "2026-12-01T00:00:00Z", "undelivered": True}
+    assert [json.loads(request.content) for request in server.requests] == [first, {**first, "cursor": "7"}]
+
+
+def test_a_look_and_a_sample_are_read(connect: Connect, server: Server) -> None:
+    look = dict.fromkeys(
+        ("http_status", "provider_status", "attention", "detail", "expected", "retry_at", "issuing_at")
+    ) | {"provider": "tiqets", "account": "default", "outcome": "issued", "tickets": ORDER["tickets"]}
+    server.answers = [httpx.Response(200, json=look)]
+    assert connect().look("tiqets", "1", quantity=2).tickets[0].kind == "pdf"
+    assert json.loads(server.requests[0].content) == {"provider": "tiqets", "reference": "1", "quantity": 2}
+    sent = {
+        "accepted": False,
+        "event_id": "evt_1",
+        "type": "order.failed",
+        "host": "shop",
+        "http_status": None,
+        "why": "",
+    }
+    server.answers = [httpx.Response(200, json=sent)]
+    assert not connect().trigger("failed").accepted
+    assert json.loads(server.requests[1].content) == {"status": "failed"}
 
 
 def test_batches_hold_a_thousand_orders_and_no_more_bytes_than_the_api_accepts(
@@ -225,6 +307,32 @@ def test_the_feed_is_followed_through_an_outage(
         "the event feed is unavailable",
         "the event feed is available again",
     ]
+
+
+def test_a_followed_feed_has_the_server_wait_for_events(connect: Connect, server: Server, clock: Clock) -> None:
+    timeouts = []
+
+    def wait(request: httpx.Request) -> httpx.Response:
+        timeouts.append(request.extensions["timeout"]["read"])
+        clock.now += 30
+        return httpx.Response(200, json={"items": [], "next_cursor": "1-0"})
+
+    event = httpx.Response(200, json={"items": [EVENT], "next_cursor": "2-0"})
+    server.answers = [wait, wait, event]
+    next(connect(timeout=20).events(after="1-0").follow())
+    assert [request.url.params["wait"] for request in server.requests] == ["30"] * 3
+    assert timeouts == [50, 50]
+    assert clock.slept == [0, 0]
+
+
+def test_a_server_that_does_not_wait_is_asked_at_intervals(connect: Connect, server: Server, clock: Clock) -> None:
+    problem = {"detail": "wait: is not recognized", "errors": [{"field": "wait", "message": "is not recognized"}]}
+    empty = httpx.Response(200, json={"items": [], "next_cursor": "1-0"})
+    event = httpx.Response(200, json={"items": [EVENT], "next_cursor": "2-0"})
+    server.answers = [httpx.Response(422, json=problem), empty, event]
+    next(connect().events(after="1-0").follow(interval=5))
+    assert ["wait" in request.url.params for request in server.requests] == [True, False, False]
+    assert clock.slept == [0, 5]
 
 
 def test_a_followed_feed_ends_with_an_error_that_waiting_does_not_fix(connect: Connect, server: Server) -> None:

@@ -19,7 +19,7 @@ from willcall_client.api_errors import (
     UnreachableError,
 )
 from willcall_client.async_client import AsyncClient
-from willcall_client.calls import OrderFilters, OrderOptions, OrderToSubmit
+from willcall_client.calls import Amendment, LookOptions, OrderFilters, OrderOptions, OrderToSubmit
 from willcall_client.client import Client
 from willcall_client.errors import DecodeError, WebhookVerificationError, WillcallError
 from willcall_client.feed import AsyncFeed, Feed
@@ -31,14 +31,17 @@ from willcall_client.models import (
     BatchResult,
     Event,
     FieldProblem,
+    LookResult,
     Needs,
     Order,
     Problem,
     Rate,
     Readiness,
+    RedeliveryResult,
     ResumeResult,
     ServiceStatus,
     Ticket,
+    TriggerResult,
     UnderlyingHealth,
 )
 from willcall_client.version import __version__
@@ -46,6 +49,7 @@ from willcall_client.version import __version__
 __all__ = [
     "FINAL_STATUSES",
     "Account",
+    "Amendment",
     "ApiError",
     "AsyncClient",
     "AsyncFeed",
@@ -59,6 +63,8 @@ __all__ = [
     "Event",
     "Feed",
     "FieldProblem",
+    "LookOptions",
+    "LookResult",
     "Needs",
     "NotFoundError",
     "Order",
@@ -68,10 +74,12 @@ __all__ = [
     "Problem",
     "Rate",
     "Readiness",
+    "RedeliveryResult",
     "RejectedError",
     "ResumeResult",
     "ServiceStatus",
     "Ticket",
+    "TriggerResult",
     "UnavailableError",
     "UnderlyingHealth",
     "UnreachableError",

@@ -19,11 +19,23 @@ from willcall_client.version import USER_AGENT
 if TYPE_CHECKING:
     import os
     from collections.abc import AsyncIterator, Iterable, Mapping
+    from datetime import datetime
 
     from typing_extensions import Self, Unpack
 
-    from willcall_client.calls import Call, OrderFilters, OrderOptions, OrderToSubmit
-    from willcall_client.models import Account, Attempt, BatchResult, Order, Readiness, ResumeResult
+    from willcall_client.calls import Amendment, Call, LookOptions, OrderFilters, OrderOptions, OrderToSubmit
+    from willcall_client.files import FileToSend
+    from willcall_client.models import (
+        Account,
+        Attempt,
+        BatchResult,
+        LookResult,
+        Order,
+        Readiness,
+        RedeliveryResult,
+        ResumeResult,
+        TriggerResult,
+    )
 
 T = TypeVar("T")
 
@@ -51,8 +63,10 @@ class AsyncClient:
     async def close(self) -> None:
         await self._http.aclose()
 
-    async def submit(self, provider: str, reference: str, **order: Unpack[OrderOptions]) -> Order:
-        return await self._run(calls.submit(provider, reference, order))
+    async def submit(
+        self, provider: str, reference: str, *, idempotency_key: str | None = None, **order: Unpack[OrderOptions]
+    ) -> Order:
+        return await self._run(calls.submit(provider, reference, order, idempotency_key))
 
     async def submit_many(self, orders: Iterable[OrderToSubmit | Mapping[str, Any]]) -> AsyncIterator[BatchResult]:
         for call in calls.submit_batches(orders):
@@ -87,8 +101,41 @@ class AsyncClient:
     async def cancel(self, order_id: str) -> Order:
         return await self._run(calls.cancel(order_id))
 
+    async def complete(
+        self,
+        order_id: str,
+        *,
+        files: Iterable[FileToSend] = (),
+        codes: Iterable[str] = (),
+        urls: Iterable[str] = (),
+        note: str | None = None,
+    ) -> Order:
+        texts = {"code": codes, "url": urls, "note": [note] if note else []}
+        return await self._run(calls.complete(order_id, files, texts))
+
+    async def amend(self, order_id: str, **changes: Unpack[Amendment]) -> Order:
+        return await self._run(calls.amend(order_id, changes))
+
+    async def erase(self, order_id: str) -> None:
+        await self._run(calls.erase(order_id))
+
     async def redeliver(self, order_id: str) -> Order:
         return await self._run(calls.redeliver(order_id))
+
+    async def redeliver_many(
+        self, *, since: datetime | str | None = None, undelivered: bool = False
+    ) -> AsyncIterator[RedeliveryResult]:
+        cursor, more = None, True
+        while more:
+            result = await self._run(calls.redeliveries(since, undelivered=undelivered, cursor=cursor))
+            yield result
+            cursor, more = result.next_cursor, result.next_cursor is not None
+
+    async def look(self, provider: str, reference: str, **options: Unpack[LookOptions]) -> LookResult:
+        return await self._run(calls.look(provider, reference, options))
+
+    async def trigger(self, status: str, *, callback_url: str | None = None) -> TriggerResult:
+        return await self._run(calls.trigger(status, callback_url))
 
     async def document(self, order_id: str, document_id: str) -> bytes:
         return await self._run(calls.document(order_id, document_id))
@@ -140,7 +187,7 @@ class AsyncClient:
         return Retries(self._patience, self._timeout, time.monotonic())
 
     async def _attempt(self, call: Call[Any], retries: Retries, skip: int = 0) -> AsyncIterator[bytes]:
-        timeout = retries.timeout(time.monotonic())
+        timeout = retries.timeout(time.monotonic()) + call.wait
         with errors_translated():
             async with self._http.stream(**request_options(call, USER_AGENT, timeout)) as response:
                 reader = ResponseReader(call, response, timeout, skip)

@@ -6,23 +6,30 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar
 from urllib.parse import quote
 from uuid import uuid4
 
 from willcall_client.decoding import Model, parse_json
 from willcall_client.errors import DecodeError
+from willcall_client.files import form_of
 from willcall_client.models import (
     Account,
     AccountPage,
     AttemptPage,
     BatchResults,
     EventPage,
+    LookResult,
     Order,
     OrderPage,
     Readiness,
+    RedeliveryResult,
     ResumeResult,
+    TriggerResult,
 )
+
+if TYPE_CHECKING:
+    from willcall_client.files import FileToSend
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Model)
@@ -62,6 +69,29 @@ class OrderOptions(TypedDict, total=False):
     language: str | None
     metadata: Mapping[str, str] | None
     """Your own texts, returned with the order."""
+    credentials: Mapping[str, str] | None
+    """`cognito_token` or `public_bearer` of the order's own user. They are never shown."""
+    allow_duplicate: bool | None
+    """Whether another open order may have the same reference."""
+
+
+class Amendment(TypedDict, total=False):
+    """What may be corrected after an order was submitted. What is left out stays; `None` removes it."""
+
+    quantity: int | None
+    event_at: datetime | str | None
+    callback_url: str | None
+    credentials: Mapping[str, str] | None
+    """In place of those that the order has."""
+
+
+class LookOptions(TypedDict, total=False):
+    """How to look at a reference."""
+
+    account: str | None
+    quantity: int | None
+    """How many tickets were bought: required for a reference that stands for all that a user has bought."""
+    language: str | None
 
 
 class OrderFilters(TypedDict, total=False):
@@ -91,11 +121,15 @@ class Call(Generic[T]):
     read: Callable[[bytes], T]
     params: Mapping[str, str | int] = field(default_factory=dict)
     content: bytes | None = None
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
     max_bytes: int = MAX_JSON_BYTES
     #: Statuses with a result, besides those below 300.
     results: frozenset[int] = frozenset()
     #: Whether the response is a file, which may take long to arrive.
     is_file: bool = False
+    #: Seconds that Willcall may wait before it responds.
+    wait: int = 0
 
     def result(self, content: bytes) -> T:
         """Read the response. Raises DecodeError."""
@@ -105,9 +139,14 @@ class Call(Generic[T]):
             raise DecodeError(f"unexpected response to {self.method} {self.path}: {error}") from None
 
 
-def submit(provider: str, reference: str, options: Mapping[str, Any]) -> Call[Order]:
-    content = _submission({"provider": provider, "reference": reference, **options})
-    return Call("POST", "/v1/orders", _model(Order), content=content)
+def submit(
+    provider: str, reference: str, options: Mapping[str, Any], idempotency_key: str | None = None
+) -> Call[Order]:
+    order = {"provider": provider, "reference": reference, **options}
+    if idempotency_key is None:
+        return Call("POST", "/v1/orders", _model(Order), content=_submission(order))
+    headers = {"Idempotency-Key": idempotency_key}
+    return Call("POST", "/v1/orders", _model(Order), content=_json(_given(order)), headers=headers)
 
 
 def submit_batches(orders: Iterable[Mapping[str, Any]]) -> Iterator[Call[BatchResults]]:
@@ -146,8 +185,37 @@ def cancel(order_id: str) -> Call[Order]:
     return Call("POST", _order_path(order_id, "cancel"), _model(Order))
 
 
+def complete(order_id: str, files: Iterable[FileToSend], texts: Mapping[str, Iterable[str]]) -> Call[Order]:
+    content, content_type = form_of(files, texts)
+    path = _order_path(order_id, "complete")
+    return Call("POST", path, _model(Order), content=content, content_type=content_type)
+
+
+def amend(order_id: str, changes: Mapping[str, Any]) -> Call[Order]:
+    return Call("PATCH", _order_path(order_id), _model(Order), content=_json(changes))
+
+
+def erase(order_id: str) -> Call[None]:
+    return Call("DELETE", _order_path(order_id), lambda _: None)
+
+
 def redeliver(order_id: str) -> Call[Order]:
     return Call("POST", _order_path(order_id, "redeliver"), _model(Order))
+
+
+def redeliveries(since: datetime | str | None, *, undelivered: bool, cursor: str | None) -> Call[RedeliveryResult]:
+    body = _given({"since": since, "undelivered": undelivered, "cursor": cursor})
+    return Call("POST", "/v1/redeliveries", _model(RedeliveryResult), content=_json(body))
+
+
+def look(provider: str, reference: str, options: Mapping[str, Any]) -> Call[LookResult]:
+    body = _given({"provider": provider, "reference": reference, **options})
+    return Call("POST", "/v1/look", _model(LookResult), content=_json(body))
+
+
+def trigger(status: str, callback_url: str | None) -> Call[TriggerResult]:
+    body = _given({"status": status, "callback_url": callback_url})
+    return Call("POST", "/v1/trigger", _model(TriggerResult), content=_json(body))
 
 
 def document(order_id: str, document_id: str) -> Call[bytes]:
@@ -155,9 +223,10 @@ def document(order_id: str, document_id: str) -> Call[bytes]:
     return Call("GET", path, bytes, max_bytes=MAX_DOCUMENT_BYTES, is_file=True)
 
 
-def events(after: str | None, limit: int) -> Call[EventPage]:
-    params: dict[str, str | int] = {"limit": limit} | ({"after": after} if after else {})
-    return Call("GET", "/v1/events", _model(EventPage), params=params)
+def events(after: str | None, limit: int, wait: int = 0) -> Call[EventPage]:
+    wanted: dict[str, str | int] = {"limit": limit, "after": after or "", "wait": wait}
+    params = {name: value for name, value in wanted.items() if value}
+    return Call("GET", "/v1/events", _model(EventPage), params=params, wait=wait)
 
 
 def accounts() -> Call[AccountPage]:
@@ -184,8 +253,11 @@ def _model(kind: type[M]) -> Callable[[bytes], M]:
 
 def _submission(order: Mapping[str, Any]) -> bytes:
     """Return an order as it is sent: with an id, so that the call may be repeated."""
-    body = {name: value for name, value in order.items() if value is not None}
-    return _json({"id": f"ord_{uuid4().hex}", **body})
+    return _json({"id": f"ord_{uuid4().hex}", **_given(order)})
+
+
+def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _batch(orders: list[bytes]) -> Call[BatchResults]:

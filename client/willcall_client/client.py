@@ -18,11 +18,23 @@ from willcall_client.version import USER_AGENT
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Iterator, Mapping
+    from datetime import datetime
 
     from typing_extensions import Self, Unpack
 
-    from willcall_client.calls import Call, OrderFilters, OrderOptions, OrderToSubmit
-    from willcall_client.models import Account, Attempt, BatchResult, Order, Readiness, ResumeResult
+    from willcall_client.calls import Amendment, Call, LookOptions, OrderFilters, OrderOptions, OrderToSubmit
+    from willcall_client.files import FileToSend
+    from willcall_client.models import (
+        Account,
+        Attempt,
+        BatchResult,
+        LookResult,
+        Order,
+        Readiness,
+        RedeliveryResult,
+        ResumeResult,
+        TriggerResult,
+    )
 
 T = TypeVar("T")
 
@@ -60,13 +72,16 @@ class Client:
     def close(self) -> None:
         self._http.close()
 
-    def submit(self, provider: str, reference: str, **order: Unpack[OrderOptions]) -> Order:
+    def submit(
+        self, provider: str, reference: str, *, idempotency_key: str | None = None, **order: Unpack[OrderOptions]
+    ) -> Order:
         """Submit an order. With an `id` that was submitted before with the same content, returns the order as it is.
 
-        Pass your own `id`: it makes submitting idempotent beyond this call.
-        Raises ConflictError if that id has different content, RejectedError with all invalid fields.
+        Pass your own `id`, or in its place an `idempotency_key`: it makes submitting idempotent beyond this call.
+        Raises ConflictError if it has different content or the reference has another open order, RejectedError with
+        all invalid fields.
         """
-        return self._run(calls.submit(provider, reference, order))
+        return self._run(calls.submit(provider, reference, order, idempotency_key))
 
     def submit_many(self, orders: Iterable[OrderToSubmit | Mapping[str, Any]]) -> Iterator[BatchResult]:
         """Submit orders independently, 1,000 per call, as the results are consumed, in order.
@@ -115,12 +130,67 @@ class Client:
         """Stop polling; the order becomes cancelled. Raises NotFoundError, ConflictError if it has ended otherwise."""
         return self._run(calls.cancel(order_id))
 
+    def complete(
+        self,
+        order_id: str,
+        *,
+        files: Iterable[FileToSend] = (),
+        codes: Iterable[str] = (),
+        urls: Iterable[str] = (),
+        note: str | None = None,
+    ) -> Order:
+        """Hand in the tickets of an order that somebody got by other means; the order becomes fulfilled.
+
+        `files`: their content or paths; `note`: for the order's timeline. Raises NotFoundError, RejectedError, OSError.
+        """
+        texts = {"code": codes, "url": urls, "note": [note] if note else []}
+        return self._run(calls.complete(order_id, files, texts))
+
+    def amend(self, order_id: str, **changes: Unpack[Amendment]) -> Order:
+        """Correct what was submitted. Raises NotFoundError, RejectedError, ConflictError if it is too late."""
+        return self._run(calls.amend(order_id, changes))
+
+    def erase(self, order_id: str) -> None:
+        """Forget a final order but for its id, times and outcomes.
+
+        Raises NotFoundError, ConflictError if the order is open.
+        """
+        self._run(calls.erase(order_id))
+
     def redeliver(self, order_id: str) -> Order:
         """Send the latest event to the order's `callback_url` again.
 
         Raises NotFoundError, ConflictError if there is no event or no URL.
         """
         return self._run(calls.redeliver(order_id))
+
+    def redeliver_many(
+        self, *, since: datetime | str | None = None, undelivered: bool = False
+    ) -> Iterator[RedeliveryResult]:
+        """Send the latest events of many orders again, as the results are consumed: each is of a part of the orders.
+
+        `since`: of orders with an event since then; `undelivered`: of those whose latest event was not delivered yet.
+        Raises RejectedError if neither is given.
+        """
+        cursor, more = None, True
+        while more:
+            result = self._run(calls.redeliveries(since, undelivered=undelivered, cursor=cursor))
+            yield result
+            cursor, more = result.next_cursor, result.next_cursor is not None
+
+    def look(self, provider: str, reference: str, **options: Unpack[LookOptions]) -> LookResult:
+        """Return what a provider says about a reference now. Nothing is stored, and no event is sent.
+
+        Raises RejectedError, ConflictError if the provider may not be asked now.
+        """
+        return self._run(calls.look(provider, reference, options))
+
+    def trigger(self, status: str, *, callback_url: str | None = None) -> TriggerResult:
+        """Have Willcall send a sample event, signed, as if an order had come to a status.
+
+        `status` may also be `updated`, `attention` or `at_risk`. Raises ConflictError if no address is known.
+        """
+        return self._run(calls.trigger(status, callback_url))
 
     def document(self, order_id: str, document_id: str) -> bytes:
         """Return a document. Raises NotFoundError."""
@@ -186,7 +256,7 @@ class Client:
         return Retries(self._patience, self._timeout, time.monotonic())
 
     def _attempt(self, call: Call[Any], retries: Retries, skip: int = 0) -> Iterator[bytes]:
-        timeout = retries.timeout(time.monotonic())
+        timeout = retries.timeout(time.monotonic()) + call.wait
         with errors_translated(), self._http.stream(**request_options(call, USER_AGENT, timeout)) as response:
             reader = ResponseReader(call, response, timeout, skip)
             for chunk in response.iter_bytes():

@@ -202,12 +202,12 @@ class AttemptPage(Model):
 
 @dataclass(frozen=True, kw_only=True)
 class Event(Model):
-    """One change of an order's status."""
+    """One change of an order that a backend is notified of."""
 
     id: str
     """The same in every delivery of the event."""
     type: str
-    """`order.<status>`"""
+    """`order.<status>`, `order.updated`, `order.attention` or `order.at_risk`"""
     order_id: str
     occurred_at: datetime
     data: Order
@@ -239,6 +239,58 @@ class BatchResults(Model):
     """One result for each order, in the order in which they were sent."""
 
     results: tuple[BatchResult, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LookResult(Model):
+    """What a provider says about a reference now."""
+
+    provider: str
+    account: str
+    outcome: str
+    """What the answer means, in the words of an order's attempts."""
+    http_status: int | None
+    provider_status: str | None
+    """The provider's own word."""
+    attention: str | None
+    """Why an order would need attention."""
+    detail: str | None
+    expected: int | None
+    """How many tickets there are to be; None if the provider does not say."""
+    tickets: tuple[Ticket, ...]
+    """The tickets that the provider lists. Their files are not fetched."""
+    retry_at: datetime | None
+    """No other request about this reference may be sent before."""
+    issuing_at: datetime | None
+    """When the provider says that it will issue the tickets."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RedeliveryResult(Model):
+    """How far redeliveries have come."""
+
+    redelivered: int
+    """How many orders' latest events are sent again."""
+    skipped: int
+    """How many orders have no event to send, or no address to send it to."""
+    next_cursor: str | None
+    """Where to continue; None if all are done."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TriggerResult(Model):
+    """What the backend answered to a sample event."""
+
+    accepted: bool
+    """Whether it answered 2xx."""
+    event_id: str
+    """The `webhook-id` of the sample."""
+    type: str
+    host: str
+    """Where the sample was sent."""
+    http_status: int | None
+    """None if there was no response; `why` says what happened."""
+    why: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -49,9 +49,9 @@ def client_options(base_url: str, key: str | None, options: dict[str, Any]) -> d
 
 def request_options(call: Call[Any], user_agent: str, timeout: float) -> dict[str, Any]:
     """Return the arguments of `httpx.Client.stream`."""
-    headers = {"User-Agent": user_agent}
+    headers = {"User-Agent": user_agent, **call.headers}
     if call.content is not None:
-        headers["Content-Type"] = "application/json"
+        headers["Content-Type"] = call.content_type
     return {
         "method": call.method,
         "url": call.path,

@@ -1,7 +1,8 @@
 """Hooks of mkdocs: files outside docs/ that pages link to become pages of the site.
 
 So one link works on a code host and on the site, and the site needs no other host. README.md, CONTRIBUTING.md,
-CHANGELOG.md and the README.md of the client go to project/, files of code and configuration to source/.
+CHANGELOG.md and the README.md of the client and of the examples go to project/, files of code and configuration to
+source/.
 """
 
 import logging
@@ -21,6 +22,7 @@ log = logging.getLogger("mkdocs.hooks.willcall")
 
 DOCS = ROOT / "docs"
 _LANGUAGES = {".py": "python", ".yml": "yaml", ".yaml": "yaml", ".toml": "toml", ".json": "json", ".lua": "lua"}
+_LANGUAGES |= {".ts": "typescript", ".php": "php", ".rb": "ruby"}
 _LANGUAGES |= {".service": "ini", ".target": "ini", ".conf": "nginx", ".sh": "bash"}
 #: Shown by the browser itself.
 _PICTURES = {".svg", ".png"}
@@ -71,7 +73,7 @@ def on_post_build(config: "MkDocsConfig") -> None:
 
 
 def _project_pages() -> "list[Path]":
-    return [*ROOT.glob("*.md"), ROOT / "client" / "README.md"]
+    return [*ROOT.glob("*.md"), *(ROOT / folder / "README.md" for folder in ("client", "examples"))]
 
 
 def _place(path: "Path") -> str:

@@ -32,6 +32,10 @@ class Simulator:
         """
         self._call("POST", "orders", [{"provider": provider, "reference": reference, **script}])
 
+    def set_order(self, provider: str, reference: str, **script: Any) -> None:
+        """Do the same, also if the provider knows the order already: from now on it is as this script says."""
+        self._call("PUT", "orders", [{"provider": provider, "reference": reference, **script}])
+
     def update_account(self, provider: str, account: str = "default", **changes: Any) -> None:
         """Change an account: `revoked=True` rejects its credentials, `down="503"` makes the provider fail."""
         self._call("POST", f"accounts/{provider}/{account}", changes)

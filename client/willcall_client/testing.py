@@ -4,9 +4,8 @@ Example:
     from willcall_client.testing import WillcallServer
 
     with WillcallServer() as server:
-        server.simulator.add_order("tiqets", "1111111", ready_after=1)
-        server.client.submit("tiqets", "1111111", id="cart-42")
-        assert server.wait_until_final("cart-42").status == "fulfilled"
+        server.client.submit("tiqets", "1111111", id="cart-42")  # or your backend does
+        assert server.bring_to("cart-42", "fulfilled").tickets
 
 It starts the server's own command, `willcall test-server`, and imports nothing of the server, which may be installed
 elsewhere.
@@ -21,25 +20,34 @@ import signal
 import subprocess
 import time
 from contextlib import suppress
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from willcall_client.client import Client
 from willcall_client.errors import WillcallError
+from willcall_client.outcomes import ATTENTIONS, STATUSES, script_for
 from willcall_client.simulator import Simulator, SimulatorError
+from willcall_client.webhooks import SignedWebhook, sign
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from typing_extensions import Self
 
     from willcall_client.models import Order
 
-__all__ = ["ServerStartError", "Simulator", "SimulatorError", "WillcallServer"]
+__all__ = ["ServerStartError", "SignedWebhook", "Simulator", "SimulatorError", "WillcallServer"]
 
 #: Names the server's command, if it is not `willcall` on PATH.
 VARIABLE = "WILLCALL_BIN"
 #: Seconds that a server may take to start, and to stop before it is killed.
 START_TIMEOUT, STOP_TIMEOUT = 180.0, 60.0
+#: The account at each provider whose orders expire after a second.
+EXPIRING = "expiring"
+#: Seconds until the event of an order that is put at risk.
+EVENT_IN = 5.0
 #: Seconds between two looks at a process or an order.
 INTERVAL = 0.05
 _OUTPUT_SHOWN = 4_000
@@ -100,14 +108,68 @@ class WillcallServer:
 
     def wait_until_final(self, order_id: str, timeout: float = 60.0) -> Order:
         """Return an order once it has ended. Raises TimeoutError."""
+        return self._wait(order_id, lambda order: order.final, "final", timeout)
+
+    def _wait(self, order_id: str, there: Callable[[Order], bool], wanted: str, timeout: float) -> Order:
         deadline = time.monotonic() + timeout
-        while True:
-            order = self.client.order(order_id)
-            if order.final:
-                return order
+        while not there(order := self.client.order(order_id)):
             if time.monotonic() > deadline:
-                raise TimeoutError(f"order {order_id} is still {order.status} after {timeout:g} s")
+                raise TimeoutError(f"order {order_id} is {order.status} and not {wanted} after {timeout:g} s")
             time.sleep(INTERVAL)
+        return order
+
+    def bring_to(self, order_id: str, status: str, timeout: float = 60.0) -> Order:
+        """Have the provider say what brings a submitted order to a status, and return the order once it is there.
+
+        `expired` is for orders of the account `expiring`, whose orders expire after a second, or for a server with a
+        short `ceiling`. Raises ValueError if the order's provider has no word for the status, TimeoutError.
+        """
+        script = script_for(status, STATUSES, self._order(order_id).provider)
+        expires = status == "expired"
+        if expires and (order := self._order(order_id)).deadline_at > datetime.now(timezone.utc) + timedelta(minutes=1):
+            raise ValueError(f"order {order_id} expires at {order.deadline_at}: submit it with account='{EXPIRING}'")
+        return self._bring(order_id, script, lambda order: order.status == status, status, timeout, poll=not expires)
+
+    def bring_to_attention(self, order_id: str, attention: str, timeout: float = 60.0) -> Order:
+        """Have the provider say what makes an open order need attention, and return the order once it does.
+
+        Raises ValueError if the order's provider has no word for that, TimeoutError.
+        """
+        script = script_for(attention, ATTENTIONS, self._order(order_id).provider)
+        return self._bring(order_id, script, lambda order: order.attention == attention, attention, timeout)
+
+    def put_at_risk(self, order_id: str, timeout: float = 60.0) -> Order:
+        """Move the event of an open order to a few seconds from now, and return the order once it is at risk."""
+        self.client.amend(order_id, event_at=datetime.now(timezone.utc) + timedelta(seconds=EVENT_IN))
+        return self._wait(order_id, lambda order: order.at_risk, "at risk", timeout)
+
+    def webhook(self, order_id: str) -> SignedWebhook:
+        """Return the latest event of an order as Willcall sends it now, for the test client of a web framework."""
+        events = [event for event in self.client.events() if event.order_id == order_id]
+        if not events:
+            raise LookupError(f"there is no event of order {order_id} yet")
+        return sign(json.dumps(events[-1].raw).encode(), events[-1].id, self.webhook_secret)
+
+    def _order(self, order_id: str) -> Order:
+        return self.client.order(order_id)
+
+    def _bring(
+        self,
+        order_id: str,
+        script: dict[str, Any],
+        there: Callable[[Order], bool],
+        wanted: str,
+        timeout: float,
+        *,
+        poll: bool = True,
+    ) -> Order:
+        order = self._order(order_id)
+        quantity = order.quantity or (2 if wanted == "partial" else 1)
+        given = {"account": order.account, "quantity": quantity, "ready_after": 0, **script}
+        self.simulator.set_order(order.provider, order.reference, **given)
+        if poll and not there(order):
+            self.client.poll(order_id, now=True)
+        return self._wait(order_id, there, wanted, timeout)
 
     def _launch(self, command: str) -> subprocess.Popen[bytes]:
         folder = Path(self._folder.name)

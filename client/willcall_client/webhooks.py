@@ -12,6 +12,7 @@ import hmac
 import re
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from willcall_client.decoding import parse_json
@@ -82,6 +83,27 @@ def verify_message(
     if not isinstance(document, dict):
         raise DecodeError("the webhook is not a JSON object")
     return document
+
+
+@dataclass(frozen=True)
+class SignedWebhook:
+    """A webhook as it is sent."""
+
+    body: bytes = field(repr=False)
+    headers: dict[str, str]
+
+
+def sign(body: bytes, event_id: str, secret: str, *, now: float | None = None) -> SignedWebhook:
+    """Return a webhook as Willcall would send it, for tests of a receiver."""
+    timestamp = str(int(time.time() if now is None else now))
+    signature = hmac.new(_key(secret), b".".join([event_id.encode(), timestamp.encode(), body]), hashlib.sha256)
+    headers = {
+        "content-type": "application/json",
+        _ID: event_id,
+        _TIMESTAMP: timestamp,
+        _SIGNATURE: f"v1,{base64.b64encode(signature.digest()).decode()}",
+    }
+    return SignedWebhook(body, headers)
 
 
 def _key(secret: str) -> bytes:

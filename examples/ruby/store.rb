@@ -37,7 +37,8 @@ class Store
   # Handles an event, unless that was done before.
   def handle(event)
     tickets = event["data"]["tickets"].length
-    changed = @database.transaction(:immediate) { new?(event) && update(event, tickets) }
+    changed = false
+    @database.transaction(:immediate) { changed = new?(event) && update(event, tickets) }
     puts "#{event['type']} #{event['order_id']}, tickets: #{tickets}" if changed
   end
 

@@ -243,7 +243,8 @@ class LocalDeployment:
         for key, tables in self._accounts.items():
             provider, _, name = key.partition("/")
             token = {"webhook_token": webhook_token(key)} if key in self._pushing else {}
-            further = known[provider]["default"] | REGISTRY[cast("ProviderName", provider)].default_credentials(name)
+            own = REGISTRY[cast("ProviderName", provider)].default_credentials(name)
+            further = {field: own.get(field, value) for field, value in known[provider]["default"].items()}
             providers.setdefault(provider, {})[name] = {**known[provider].get(name, further), **token, **tables}
         config: dict[str, Any] = {
             "redis_url": self.redis.url,

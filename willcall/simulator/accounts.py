@@ -115,6 +115,14 @@ class SimulatedAccount:
             self._tickets[alias] = (order, index)
         return order
 
+    def remove(self, reference: str) -> None:
+        """Forget an order, if there is one."""
+        order = self.orders.pop(reference, None)
+        self._derived.clear()
+        for orders in self._users.values():
+            orders[:] = [each for each in orders if each is not order]
+        self._tickets = {alias: each for alias, each in self._tickets.items() if each[0] is not order}
+
     def find(self, reference: str) -> SimulatedOrder | None:
         """Return what a reference names: a scripted order, a user with orders, or a ticket of an order."""
         known = self.orders.get(reference) or self._derived.get(reference)

@@ -1,6 +1,6 @@
 """The control API below `/_sim/`: JSON both ways; invalid input is a 422 with `error`."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from aiohttp import web
@@ -17,7 +17,8 @@ PUSHES = TypeAdapter(list[PushScript])
 def control_routes(state: SimulatorState) -> Iterable[web.RouteDef]:
     return [
         web.get("/_sim/healthz", _healthy),
-        web.post("/_sim/orders", partial(_add_orders, state)),
+        web.post("/_sim/orders", partial(_add_orders, state.add_orders)),
+        web.put("/_sim/orders", partial(_add_orders, state.set_orders)),
         web.get("/_sim/orders", partial(_orders, state)),
         web.get("/_sim/issued", partial(_issued, state)),
         web.get("/_sim/ledger", partial(_ledger, state)),
@@ -33,11 +34,11 @@ async def _healthy(_: web.Request) -> web.Response:
     return web.json_response({"ok": True})
 
 
-async def _add_orders(state: SimulatorState, request: web.Request) -> web.Response:
-    """Add a list of order scripts; their clocks start now."""
+async def _add_orders(add: Callable[[list[OrderScript]], None], request: web.Request) -> web.Response:
+    """Add a list of order scripts; their clocks start now. PUT takes references that exist already."""
     try:
         orders = ORDERS.validate_json(await request.read())
-        state.add_orders(orders)
+        add(orders)
     except (ValidationError, ScriptError) as mistake:
         return _invalid(mistake)
     return web.json_response({"added": len(orders)}, status=201)

@@ -4,7 +4,7 @@ import heapq
 import itertools
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,6 +121,13 @@ class SimulatorState:
             self.documents.update(dict.fromkeys(order.secrets, order))
             pushes = account.provider.pushes(script) if script.pushes is None else script.pushes
             self.schedule_pushes(account, order, pushes)
+
+    def set_orders(self, scripts: Sequence[OrderScript]) -> None:
+        """Add orders, each in place of the one with its reference. Raises ScriptError for an unknown account."""
+        for script in scripts:
+            if account := self.accounts.get((script.provider, script.account)):
+                account.remove(script.reference)
+        self.add_orders(scripts)
 
     def schedule_pushes(self, account: SimulatedAccount, order: SimulatedOrder, scripts: Iterable[PushScript]) -> None:
         """Schedule pushes about an order; their `after` counts from now."""

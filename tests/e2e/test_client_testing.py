@@ -102,7 +102,7 @@ def test_the_tests_of_the_page_pass(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(conftest + CLIENT)
     (tmp_path / "test_tickets.py").write_text(tests + receiving)
     lines = ["def test_scripts(willcall_server):", "server = willcall_server", *scripting.splitlines()]
-    (tmp_path / "test_scripts.py").write_text("\n    ".join(lines))
+    (tmp_path / "test_z_scripts.py").write_text("\n    ".join(lines))
     ended = subprocess.run(  # noqa: S603 - our own documentation
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:valkey", str(tmp_path)],
         cwd=tmp_path,

@@ -12,6 +12,7 @@ from schedules.documents import documents
 from schedules.events import events
 from schedules.expire import expire
 from schedules.inbox import inbox
+from schedules.lists import lists
 from schedules.notify import notify
 from schedules.polls import polls
 from schedules.prune import prune
@@ -40,6 +41,7 @@ SWEEPS: dict[str, Callable[[Run], dict[str, int]]] = {
     "expire": expire,
     "reconcile": reconcile,
     "watch": watch,
+    "lists": lists,
     "prune": prune,
     "inbox": inbox,
     "alerts": alerts,

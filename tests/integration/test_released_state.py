@@ -115,6 +115,16 @@ def test_what_the_next_release_adds_is_ignored(state: tuple[World, dict[str, Any
     assert run_sweep(made.context, "added later") is None
 
 
+def test_its_orders_are_listed_by_their_last_change(state: tuple[World, dict[str, Any]]) -> None:
+    made, document = state
+    orders = orders_of(made, document)
+    run_sweep(made.context, "lists")
+    listed = made.context.stores.listing.page(OrderFilter(updated_since=0.0), 1_000).orders
+    assert {order.id for order in listed} == set(orders)
+    assert sorted(listed, key=lambda order: (order.updated_at, order.id)) == listed
+    assert run_sweep(made.context, "lists") == {"relisted": 0}
+
+
 def test_its_orders_go_on_to_their_end(state: tuple[World, dict[str, Any]]) -> None:
     made, document = state
     before = {order_id for order_id, order in orders_of(made, document).items() if order.status in OPEN}

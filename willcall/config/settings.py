@@ -97,6 +97,7 @@ class SweepSettings(ConfigTable):
     expire: Positive = 10.0
     reconcile: Positive = 300.0
     watch: Positive = 60.0
+    lists: Positive = 300.0
     inbox: Positive = 30.0
     prune: Positive = 3_600.0
     documents: Positive = 30.0

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
-from willcall.orders.model import Attempt, Order
+from willcall.orders.model import Attempt, Order, Status
 from willcall.orders.user_lists import Ownership
 from willcall.stores import keys
 from willcall.stores.codec import attempt_from, hash_fields, milliseconds, order_from, seconds
@@ -13,6 +13,8 @@ from willcall.stores.scripts import NO_ARGUMENTS, load
 if TYPE_CHECKING:
     from redis import Redis
 
+#: A change that is found so many seconds later counts as one of now.
+_RECENT = 3_600.0
 #: How many fields of a hash are read in one call.
 _MOST_FIELDS = 1_000
 
@@ -24,6 +26,7 @@ class OrderStore:
         self._redis = redis
         self._read_order = load(redis, "read_order")
         self._prune = load(redis, "prune")
+        self._relist = load(redis, "relist")
 
     def get(self, order_id: str) -> Order | None:
         """Return an order, or `None`."""
@@ -108,3 +111,14 @@ class OrderStore:
             },
         )
         return seen, gone, removed
+
+    def relist(self, account: str, status: Status, offset: int, count: int) -> tuple[int, int]:
+        """Correct the place of up to `count` orders of a status in the lists by event and by change.
+
+        Returns how many were looked at, and how many had a wrong place or none.
+        """
+        seen, relisted = self._relist(
+            keys=[keys.index(account, status), keys.order("")],
+            args={"offset": offset, "count": count, "recent": milliseconds(_RECENT)},
+        )
+        return seen, relisted

@@ -90,6 +90,26 @@ def test_an_order_that_0_2_0_removed_is_not_listed(evening: StoreHarness) -> Non
     assert "a" not in walk(evening, OrderFilter(updated_since=0.0))
 
 
+def test_orders_that_0_2_0_changed_or_submitted_are_listed_by_the_sweep(evening: StoreHarness) -> None:
+    def relist() -> int:
+        return sum(evening.stores.orders.relist(ACCOUNT, status, 0, 100)[1] for status in Status)
+
+    assert relist() == 0
+    since = evening.now() + 0.001
+    wait_until(lambda: evening.now() >= since)
+    end(evening, "matinee")
+    evening.redis.delete(keys.by_event(ACCOUNT, is_open=False))
+    for name, ended in {"a": evening.now() + 1, "b": evening.now() - 90_000}.items():
+        evening.redis.hset(keys.order(name), mapping={"status": "fulfilled", "finished": int(ended * 1_000)})
+        evening.redis.hdel(keys.order(name), "updated")
+    evening.redis.hset(keys.order("b"), "submitted", 1)
+    assert relist() == 5
+    assert relist() == 0
+    assert sorted(walk(evening, OrderFilter(updated_since=since))) == ["a", "matinee"]
+    assert walk(evening, OrderFilter(event_after=EVENT, status=Status.FULFILLED)) == ["matinee", "a", "b"]
+    assert evening.stores.listing.events_ahead([ACCOUNT], [EVENT, EVENT + 100]) == [[0, 1, 0]]
+
+
 def test_changes_are_listed_once_the_earliest_first(evening: StoreHarness) -> None:
     names = ["c", "a", "b", "matinee", "elsewhere", "some day"]
     by_change = sorted(names, key=lambda name: (evening.order(name).updated_at, name))

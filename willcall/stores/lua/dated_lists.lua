@@ -1,4 +1,4 @@
--- Defines mark_updated(), list_by_event() and unlist(): the lists of orders by their last change, and by the time of
+-- Defines mark_updated(), list_by_event(), is_listed_by_event() and unlist(): the lists of orders by their last change, and by the time of
 -- their event. There is one of each per account, and of the latter one for open and one for final orders. If an order
 -- belongs to a client, it is in such lists of the client too.
 --
@@ -25,10 +25,19 @@ local function mark_updated(order, id, now)
   redis.call('HSET', order, 'updated', now)
 end
 
+-- Return what the keys of an order's lists by event end with.
+local function event_place(status) return (status == 'pending' or status == 'partial') and ':open' or ':final' end
+
+-- Return whether an order is where list_by_event() would list it, or has no event.
+local function is_listed_by_event(order, id)
+  local lists, event, status = dated_lists('by_event', order, id, 'event', 'status')
+  return not event or redis.call('ZSCORE', lists[1] .. event_place(status), dated_member(event, id))
+end
+
 -- List an order by the event that it has now, among the open or the final ones. `before`: the event that it had (ms).
 local function list_by_event(order, id, before)
   local lists, event, status = dated_lists('by_event', order, id, 'event', 'status')
-  local place = (status == 'pending' or status == 'partial') and ':open' or ':final'
+  local place = event_place(status)
   for _, list in ipairs(lists) do
     for _, ms in ipairs({event or before, before}) do
       redis.call('ZREM', list .. ':open', dated_member(ms, id))

@@ -347,6 +347,11 @@ def ended_session(session_id: str) -> str:
     return f"{PREFIX}ended_session:{session_id}"
 
 
+def history(account_key: str | None) -> str:
+    """List: who did what with an account, or with the whole installation; newest first, `history.KEPT` of them."""
+    return f"{PREFIX}history:{account_key or 'installation'}"
+
+
 # Statistics
 
 #: Seconds for which counters are stored: those of a minute for an hour, those of an hour for two days.

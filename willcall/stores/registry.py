@@ -10,6 +10,7 @@ from willcall.stores.dead_letters import DeadLetterStore
 from willcall.stores.deliveries import OPERATORS, DeliveryStore
 from willcall.stores.document_fetches import DocumentFetchStore
 from willcall.stores.events import EventStore
+from willcall.stores.history import HistoryStore
 from willcall.stores.inbox import Inbox
 from willcall.stores.leases import LeaseStore
 from willcall.stores.listing import OrderListing
@@ -51,6 +52,7 @@ class Stores:
     processes: ProcessStore
     sweeps: SweepStore
     dead_letters: DeadLetterStore
+    history: HistoryStore
     schema: SchemaStore
 
     @classmethod
@@ -80,5 +82,6 @@ class Stores:
             processes=ProcessStore(redis),
             sweeps=SweepStore(redis),
             dead_letters=DeadLetterStore(redis),
+            history=HistoryStore(redis),
             schema=SchemaStore(redis),
         )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 from unittest.mock import patch
 
 from schedules.sweeps import run_sweep
+from tests.actors import ANNA
 from willcall.config import load
 from willcall.http.address_guard import AddressGuard
 from willcall.http.outbound import OutboundClient
@@ -139,12 +140,12 @@ class World:
 
     def cancel(self, order_id: str) -> None:
         if self.order(order_id).status in OPEN:
-            cancel_order(self.context, order_id)
+            cancel_order(self.context, order_id, ANNA)
 
     def resume(self, *, now: bool = True) -> None:
         """End all pauses. One account is enough to end the throttle of all that share a rate."""
         for account in self.context.accounts.values():
-            resume(self.context, account, override=now and account is self.account)
+            resume(self.context, account, ANNA, override=now and account is self.account)
 
     def order(self, order_id: str) -> Order:
         order = self.context.stores.orders.get(order_id)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
+from tests.actors import ANNA
 from tests.browser.chromium import HEIGHT, NAME, NARROW, WIDE, window
 from tests.browser.conftest import PATIENCE, Open
 from tests.browser.demo import OPERATOR_KEY, UNKNOWN, frozen_api
@@ -79,7 +80,7 @@ def order(demo: LocalDeployment, request: pytest.FixtureRequest) -> Order:
 def resumed(demo: LocalDeployment) -> Iterator[None]:
     """Resumes the account in the end, whatever happens to it."""
     yield
-    resume(demo.context, demo.context.accounts["paylogic/user"])
+    resume(demo.context, demo.context.accounts["paylogic/user"], ANNA)
 
 
 def log_in(page: Page, url: str, path: str) -> None:
@@ -144,10 +145,10 @@ def test_changes_appear_without_reloading(board: Board, demo: LocalDeployment) -
     page = board()
     expect(page.locator(".status-bar [data-live]")).to_have_class(re.compile(r"\bon\b"))
     page.evaluate("window.stayed = true")
-    pause(demo.context, demo.context.accounts["paylogic/user"], 600.0)
+    pause(demo.context, demo.context.accounts["paylogic/user"], 600.0, ANNA)
     expect(page.get_by_role("heading", name="paylogic/user is paused")).to_be_visible()
     expect(row(page, "paylogic/user").locator(".state")).to_have_text("paused")
-    resume(demo.context, demo.context.accounts["paylogic/user"])
+    resume(demo.context, demo.context.accounts["paylogic/user"], ANNA)
     expect(page.get_by_role("heading", name="paylogic/user is paused")).to_be_hidden()
     assert page.evaluate("window.stayed")
 
@@ -479,7 +480,7 @@ _LOW = """[...document.querySelectorAll("a, button, summary, select, input:not([
 
 @pytest.mark.usefixtures("resumed")
 def test_controls_are_large_enough_for_touch(browser: Browser, demo: LocalDeployment) -> None:
-    pause(demo.context, demo.context.accounts["paylogic/user"], 600.0)
+    pause(demo.context, demo.context.accounts["paylogic/user"], 600.0, ANNA)
     ticket = a_fulfilled(demo, TicketKind.PDF)
     with browser.new_context(**window(NARROW), has_touch=True, is_mobile=True, device_scale_factor=3) as context:
         page = context.new_page()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from celery import Celery
 
+from tests.actors import ANNA
 from tests.e2e.conftest import Setup, orders_of, submit_all, unlike, wait_for_the_end
 from tests.waiting import wait_until
 from willcall.config import load
@@ -201,10 +202,10 @@ def test_an_operator_can_poll_now_and_cancel(deployment: Setup) -> None:
     wait_until(lambda: all(order.attempts == 1 for order in orders_of(system, expected)))
     known_at = system.providers.orders()[0]["known_at"]
     wait_until(lambda: system.context.stores.accounts.now() > known_at + 1)
-    request_poll(system.context, "ord-0")
+    request_poll(system.context, "ord-0", ANNA)
     wait_until(lambda: orders_of(system, expected)[0].status is Status.FULFILLED)
-    assert cancel_order(system.context, "ord-1")
-    assert not cancel_order(system.context, "ord-1")
+    assert cancel_order(system.context, "ord-1", ANNA)
+    assert not cancel_order(system.context, "ord-1", ANNA)
     assert events_per_change(system)["ord-1", "order.cancelled"] == 1
 
 

@@ -12,6 +12,7 @@ import pytest
 from celery import Celery
 from kombu import Connection
 
+from tests.actors import ANNA
 from tests.command import run
 from tests.e2e.conftest import Setup, deployments, submit_all
 from tests.waiting import wait_until
@@ -164,7 +165,7 @@ def test_the_task_list_shows_the_attempt_of_each_poll(deployment: Setup) -> None
     [order_id] = submit_all(system, [script])
     for attempt in (1, 2, 3):
         wait_until(lambda attempt=attempt: get_order(system.context, order_id).attempts == attempt)
-        request_poll(system.context, order_id)
+        request_poll(system.context, order_id, ANNA)
     seqs = [1, 3, 5]
     wait_until(lambda: all(tasks(system).get(f"{order_id}:{seq}", {}).get("state") == "SUCCESS" for seq in seqs))
     shown = {row["uuid"]: row["args"] for row in listed(system)}

@@ -13,13 +13,13 @@ import pytest
 import requests
 from standardwebhooks import Webhook
 
+from tests.actors import ANNA
 from tests.e2e.conftest import Setup
 from tests.e2e.test_reload import change, states
 from tests.waiting import wait_until
 from willcall.devtools.callback_receiver import CallbackReceiver, is_signed
 from willcall.devtools.local_deployment import LocalDeployment
 from willcall.simulator.script import OrderScript
-from willcall.usecases.ports import Via
 from willcall.usecases.reload import reload_processes
 
 KEYS = ("backend-key-of-today", "backend-key-of-tomorrow")
@@ -126,7 +126,7 @@ def loaded(deployment: Setup, backend: Backend) -> Iterator[tuple[LocalDeploymen
 
 def reload(system: LocalDeployment, edit: Callable[[dict[str, Any]], object], outcome: str = "taken") -> None:
     change(system, edit)
-    answers = reload_processes(system.context.stores.processes, Via.COMMAND_LINE)
+    answers = reload_processes(system.context.stores, ANNA)
     assert {answer.outcome for answer in answers} == {outcome}, answers
 
 
@@ -212,6 +212,6 @@ def test_a_storm_of_reloads_and_a_kill_during_one_lose_nothing(deployment: Setup
         system.start("worker")
         system.context.stores.processes.remove("worker", killed.name)  # as 20 s without a heartbeat do
         wait_for_new_orders(shop, backend)
-        answers = reload_processes(system.context.stores.processes, Via.COMMAND_LINE)
+        answers = reload_processes(system.context.stores, ANNA)
         assert {answer.outcome for answer in answers} == {"taken"}
         assert len({state.digest for state in states(system).values()}) == 1

@@ -11,6 +11,7 @@ from redis import Redis
 
 from bench.upgrade.state_dump import dump, load
 from schedules.sweeps import run_sweep
+from tests.actors import ANNA
 from tests.virtual_time import START, World, simulated
 from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.orders.model import OPEN, Order, Status
@@ -130,7 +131,7 @@ def test_its_orders_go_on_to_their_end(state: tuple[World, dict[str, Any]]) -> N
     before = {order_id for order_id, order in orders_of(made, document).items() if order.status in OPEN}
     made.answers = lambda _order, _at: Issued(tickets=())
     for account in made.context.accounts.values():
-        resume(made.context, account, override=True)
+        resume(made.context, account, ANNA, override=True)
     made.run(made.now + 4_000)
     for name in ("reconcile", "documents", "notify", "inbox", "prune"):
         run_sweep(made.context, name)

@@ -13,7 +13,7 @@ from willcall.api.problems import ProblemType, rejected
 from willcall.api.request_body import json_body
 from willcall.api.request_models import Override, Pause
 from willcall.api.responses import SchemaResponse
-from willcall.api.security import PrincipalDep
+from willcall.api.security import ActorDep, PrincipalDep
 from willcall.config import find_account
 from willcall.orders.submission import field_errors_of
 from willcall.providers.base import Account
@@ -59,17 +59,21 @@ def list_accounts(context: ContextDep, principal: PrincipalDep, _: NoParameters)
     openapi_extra=request_body(Pause, required=False),
 )
 def pause_account(
-    context: ContextDep, _: NoParameters, account: AccountDep, payload: Annotated[Any, json_body(optional=True)]
+    context: ContextDep,
+    actor: ActorDep,
+    _: NoParameters,
+    account: AccountDep,
+    payload: Annotated[Any, json_body(optional=True)],
 ) -> SchemaResponse:
     """Send nothing to the account for `seconds`, or until it is resumed. Its orders wait; their deadlines keep running.
 
     An existing pause that ends later is kept, as `until` shows. To shorten it, resume the account first.
     """
     try:
-        seconds = Pause.model_validate(payload).seconds
+        wanted = Pause.model_validate(payload)
     except ValidationError as error:
         raise rejected(field_errors_of(error)) from None
-    pause(context, account, seconds)
+    pause(context, account, wanted.seconds, actor, wanted.reason)
     return SchemaResponse(_view(context, account))
 
 
@@ -90,7 +94,7 @@ def resume_account(
 
     A provider's `Retry-After` is respected until `until`. With the body `{"now": true}`, the account is polled anyway.
     """
-    resumed = resume(context, account, override=override_requested(payload, principal))
+    resumed = resume(context, account, principal.actor, override=override_requested(payload, principal))
     return SchemaResponse(schemas.ResumeResult(resumed=resumed.until is None, until=utc(resumed.until)))
 
 

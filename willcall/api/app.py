@@ -8,7 +8,7 @@ from anyio import create_task_group, sleep, to_thread
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 
-from willcall.api import accounts, batch, dead_letters, documents, events, health, metrics, orders, problems
+from willcall.api import accounts, batch, dead_letters, documents, events, health, history, metrics, orders, problems
 from willcall.api import reload as reloading
 from willcall.api.board import routes as board
 from willcall.api.board.access import BoardAccess
@@ -64,7 +64,7 @@ def create_api(
     backends, trusted = require(Role.BACKEND, Role.CLIENT), require(Role.BACKEND, Role.OPERATOR)
     app.include_router(_with_key(backends, orders.router, documents.router, batch.router, events.router))
     app.include_router(_with_key(require(*Role), accounts.router, orders.operator_router))
-    app.include_router(_with_key(trusted, accounts.operator_router, dead_letters.router))
+    app.include_router(_with_key(trusted, accounts.operator_router, dead_letters.router, history.router))
     app.include_router(_with_key(require(Role.OPERATOR), reloading.router))
     app.include_router(webhook_routes(current))
     app.include_router(health.router)

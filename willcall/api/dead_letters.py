@@ -8,9 +8,9 @@ from willcall.api.dependencies import ContextDep, DeadLettersQuery, NoParameters
 from willcall.api.openapi import responses
 from willcall.api.problems import ProblemType
 from willcall.api.responses import SchemaResponse
+from willcall.api.security import ActorDep
 from willcall.schemas import operations as schemas
 from willcall.usecases.dead_letters import clear, dead_letter_schema, requeue
-from willcall.usecases.ports import Via
 
 router = APIRouter(prefix="/v1/dead-letters", tags=["dead letters"])
 
@@ -38,15 +38,15 @@ def list_dead_letters(context: ContextDep, query: Annotated[DeadLettersQuery, Qu
     ),
 )
 def requeue_dead_letter(
-    context: ContextDep, _: NoParameters, letter_id: Annotated[str, Path(examples=["1795341616250-0"])]
+    context: ContextDep, actor: ActorDep, _: NoParameters, letter_id: Annotated[str, Path(examples=["1795341616250-0"])]
 ) -> SchemaResponse:
     """Send a message back to its queue and remove it from the list; 409 if it was truncated or is not a message."""
-    return SchemaResponse(dead_letter_schema(requeue(context, letter_id, Via.API)), 202)
+    return SchemaResponse(dead_letter_schema(requeue(context, letter_id, actor)), 202)
 
 
 @router.delete(
     "", summary="Clear the dead letters", responses=responses(ProblemType.REJECTED, ok_200=schemas.ClearResult)
 )
-def clear_dead_letters(context: ContextDep, _: NoParameters) -> SchemaResponse:
+def clear_dead_letters(context: ContextDep, actor: ActorDep, _: NoParameters) -> SchemaResponse:
     """Delete all of them. `cleared` is how many there were."""
-    return SchemaResponse(schemas.ClearResult(cleared=clear(context, Via.API)))
+    return SchemaResponse(schemas.ClearResult(cleared=clear(context, actor)))

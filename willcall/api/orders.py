@@ -17,7 +17,7 @@ from willcall.api.problems import ProblemType
 from willcall.api.request_body import json_body
 from willcall.api.request_models import Override, read_submission
 from willcall.api.responses import SchemaResponse
-from willcall.api.security import PrincipalDep
+from willcall.api.security import ActorDep, PrincipalDep
 from willcall.orders.serialization import attempt_schema, order_schema
 from willcall.orders.submission import SubmitOrder
 from willcall.schemas.orders import AttemptPage, Order, OrderPage
@@ -98,7 +98,7 @@ def poll_order(
 
     With the body `{"now": true}`, poll even before the provider's `Retry-After` has passed. Keys of clients cannot.
     """
-    request_poll(context, order_id, override=override_requested(payload, principal))
+    request_poll(context, order_id, principal.actor, override=override_requested(payload, principal))
     return _order(context, order_id, 202)
 
 
@@ -109,9 +109,9 @@ def poll_order(
     status_code=202,
     responses=responses(ProblemType.NOT_FOUND, ProblemType.CLOSED, ProblemType.REJECTED, ok_202=Order),
 )
-def cancel(context: ContextDep, _: NoParameters, order_id: OrderIdDep) -> SchemaResponse:
+def cancel(context: ContextDep, actor: ActorDep, _: NoParameters, order_id: OrderIdDep) -> SchemaResponse:
     """Stop polling; the order becomes `cancelled`. Nothing is cancelled at the provider. Safe to repeat."""
-    cancel_order(context, order_id)
+    cancel_order(context, order_id, actor)
     return _order(context, order_id, 202)
 
 
@@ -121,9 +121,9 @@ def cancel(context: ContextDep, _: NoParameters, order_id: OrderIdDep) -> Schema
     status_code=202,
     responses=responses(ProblemType.NOT_FOUND, ProblemType.CLOSED, ProblemType.REJECTED, ok_202=Order),
 )
-def redeliver_order(context: ContextDep, _: NoParameters, order_id: OrderIdDep) -> SchemaResponse:
+def redeliver_order(context: ContextDep, actor: ActorDep, _: NoParameters, order_id: OrderIdDep) -> SchemaResponse:
     """Send the order's latest event to its `callback_url` again, and restart the retry schedule."""
-    redeliver(context, order_id)
+    redeliver(context, order_id, actor)
     return _order(context, order_id, 202)
 
 

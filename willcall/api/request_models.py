@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from willcall.api.problems import rejected
 from willcall.api.security import Principal
@@ -13,12 +13,17 @@ class _RequestModel(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
+#: Words of an operator for a history.
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+
+
 class Pause(_RequestModel):
-    """How long to pause."""
+    """How long to pause, and why."""
 
     seconds: float | None = Field(
         default=None, strict=True, gt=0, le=366 * 86_400, description="If left out, until the account is resumed."
     )
+    reason: Reason | None = Field(default=None, description="Why, for the account's history.")
 
 
 class Override(_RequestModel):

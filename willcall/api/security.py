@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from willcall.api.problems import ProblemError, ProblemType
 from willcall.config.settings import ApiSettings
+from willcall.orders.history import Actor
 
 bearer = HTTPBearer(
     auto_error=False, scheme_name="key", description="One of `api.keys`, or a client's key for its own orders."
@@ -58,13 +59,28 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Whom a request comes from. `client`: the client whose orders it sees and changes, `None` for all orders."""
+    """Whom a request comes from.
+
+    `client`: the client whose orders it sees and changes, `None` for all orders. `operator`: the operator's name, if
+    the key has one.
+    """
 
     role: Role
     client: str | None = None
+    operator: str | None = None
+
+    @property
+    def actor(self) -> Actor:
+        """Who acts, in histories."""
+        match self.role:
+            case Role.OPERATOR:
+                return Actor(f"operator {self.operator}" if self.operator else "an operator")
+            case Role.CLIENT:
+                return Actor(f"client {self.client}", is_operator=False)
+        return Actor("the backend", is_operator=False)
 
 
-BACKEND, OPERATOR = Principal(Role.BACKEND), Principal(Role.OPERATOR)
+BACKEND = Principal(Role.BACKEND)
 
 
 class Access:
@@ -72,7 +88,9 @@ class Access:
 
     def __init__(self, settings: ApiSettings) -> None:
         clients = {Principal(Role.CLIENT, name): client.keys for name, client in settings.clients.items()}
-        keys = {BACKEND: settings.keys, OPERATOR: settings.all_operator_keys, **clients}
+        named = settings.operator_keys_by_name.items()
+        operators = {Principal(Role.OPERATOR, operator=name): some for name, some in named}
+        keys = {BACKEND: settings.keys, **operators, **clients}
         self._keys = {principal: Keys(some) for principal, some in keys.items() if some}
 
     def __bool__(self) -> bool:
@@ -95,7 +113,7 @@ def require(*roles: Role) -> Callable[..., Coroutine[Any, Any, None]]:
         principal = _identify(request, access, credentials)
         if access and principal.role not in roles:
             raise ProblemError(ProblemType.FORBIDDEN, f"this call is not for the key of {_KINDS[principal.role]}")
-        request.state.principal = principal
+        request.state.principal, request.state.actor = principal, principal.actor
 
     return check
 
@@ -104,7 +122,13 @@ async def get_principal(request: Request) -> Principal:
     return request.state.principal  # type: ignore[no-any-return]
 
 
+async def get_actor(request: Request) -> Actor:
+    """Return who acts: on the board it says so (see `board.routes`)."""
+    return request.state.actor  # type: ignore[no-any-return]
+
+
 PrincipalDep = Annotated[Principal, Depends(get_principal)]
+ActorDep = Annotated[Actor, Depends(get_actor)]
 
 _KINDS = {Role.BACKEND: "a backend", Role.CLIENT: "a client", Role.OPERATOR: "an operator"}
 

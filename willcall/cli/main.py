@@ -38,6 +38,7 @@ COMMANDS = {
     "demo": ("demo", "demo", OPERATIONS, "Fulfil orders from five simulated providers on this machine."),
     "doctor": ("doctor", "doctor", OPERATIONS, "Check the deployment, and say how to fix what is wrong."),
     "dead-letters": ("dead_letters", "dead_letters", OPERATIONS, "List messages that no task could process."),
+    "history": ("history", "history", OPERATIONS, "Show who did what with accounts and with Willcall itself."),
     "reload": ("reload", "reload", OPERATIONS, "Have every process take its configuration as it is now."),
     "sweep": ("sweep", "sweep", OPERATIONS, "Run a sweep now, in this process."),
     "check-config": (

@@ -43,7 +43,12 @@ class ApiSettings(ConfigTable):
     @property
     def all_operator_keys(self) -> tuple[SecretStr, ...]:
         """The keys of operators, with and without names."""
-        return (*self.operator_keys, *(key for operator in self.operators.values() for key in operator.keys))
+        return tuple(key for keys in self.operator_keys_by_name.values() for key in keys)
+
+    @property
+    def operator_keys_by_name(self) -> dict[str | None, tuple[SecretStr, ...]]:
+        """The keys of operators by name; those without names under `None`."""
+        return {None: self.operator_keys, **{name: operator.keys for name, operator in self.operators.items()}}
 
 
 def _ops_url(value: str) -> str:

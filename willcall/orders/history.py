@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from willcall.orders.model import Attempt
+from willcall.orders.model import Attempt, EndedBy
 
 
 class Action(StrEnum):
@@ -34,6 +34,11 @@ class Actor:
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def ended_by(self) -> EndedBy:
+        """Who ended an order that this actor ends."""
+        return EndedBy.OPERATOR if self.is_operator else EndedBy.CALLER
 
 
 @dataclass(frozen=True, slots=True)

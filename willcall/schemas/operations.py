@@ -94,3 +94,26 @@ class ReloadResult(Schema):
     """The answers of all processes to a reload."""
 
     processes: tuple[ProcessReload, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HistoryEntry(Schema):
+    """Something that somebody did by hand."""
+
+    at: datetime
+    action: str
+    """What was done, such as `paused` or `reloaded`."""
+    by: str
+    """Who did it: `operator anna`, `an operator`, `the backend`, `board: anna` or `command line (anna)`."""
+    account: str | None
+    """The account that it concerns, as `<provider>/<account>`; null if it concerns none alone."""
+    detail: str
+    """More about it, such as how long an account is paused."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HistoryPage(Schema):
+    """The latest 100 actions for each account, and 100 others, newest first."""
+
+    items: tuple[HistoryEntry, ...]
+    next_cursor: None = None

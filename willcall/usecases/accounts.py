@@ -5,12 +5,14 @@ from dataclasses import replace
 
 import structlog
 
+from willcall.orders.history import Action, Actor
 from willcall.orders.model import count_open
 from willcall.providers.base import Account
 from willcall.stores.accounts import PauseResult, Releasable, ResumeOutcome
 from willcall.stores.schedule import ProbeResult
 from willcall.usecases.alerts import account_alert, send_alert
 from willcall.usecases.context import Context
+from willcall.usecases.history import record_action
 
 log = structlog.get_logger(__name__)
 
@@ -18,15 +20,20 @@ log = structlog.get_logger(__name__)
 BATCH = 500
 
 
-def pause(context: Context, account: Account, seconds: float | None) -> PauseResult:
+def pause(
+    context: Context, account: Account, seconds: float | None, actor: Actor, reason: str | None = None
+) -> PauseResult:
     """Send nothing to an account for `seconds`, or until it is resumed. A longer pause remains."""
     until = None if seconds is None else context.stores.accounts.now() + seconds
     paused = context.stores.accounts.pause(account.key, until)
-    log.info("paused", account=account.key, seconds=seconds, longer=paused.already_longer)
+    how_long = f"for {seconds:,.0f} s" if seconds else "until it is resumed"
+    detail = f"{how_long}; {reason}" if reason else how_long
+    record_action(context, Action.PAUSED, actor, detail, account=account.key)
+    log.info("paused", account=account.key, seconds=seconds, longer=paused.already_longer, by=actor.name)
     return paused
 
 
-def resume(context: Context, account: Account, *, override: bool = False) -> ResumeOutcome:
+def resume(context: Context, account: Account, actor: Actor, *, override: bool = False) -> ResumeOutcome:
     """End a pause and release the account's orders. An account that is rejected or down is probed with one order.
 
     The provider's hint remains valid; with `override` it ends too, for every order that has it, also of the accounts
@@ -53,7 +60,9 @@ def resume(context: Context, account: Account, *, override: bool = False) -> Res
     else:
         released += release_held(context, account.key)
     until = result.until or probe.hint_until or _token_wait(context, account)
-    log.info("resumed", account=account.key, released=released, throttle_ended=override)
+    detail = "the provider's Retry-After is ignored" if override else ""
+    record_action(context, Action.RESUMED, actor, detail, account=account.key)
+    log.info("resumed", account=account.key, released=released, throttle_ended=override, by=actor.name)
     return replace(result, released=released, probing=waiting, until=until)
 
 

@@ -1,18 +1,19 @@
-"""Requeue or clear dead letters. Every change is logged with where it was made."""
+"""Requeue or clear dead letters. Each change leaves who made it."""
 
 import structlog
 
 from willcall.orders.errors import UnknownDeadLetterError, UnusableDeadLetterError
+from willcall.orders.history import Action, Actor
 from willcall.schemas import operations as schemas
 from willcall.schemas.base import utc
 from willcall.stores.dead_letters import DeadLetter
 from willcall.usecases.context import Context
-from willcall.usecases.ports import Via
+from willcall.usecases.history import record_action
 
 log = structlog.get_logger(__name__)
 
 
-def requeue(context: Context, letter_id: str, via: Via) -> DeadLetter:
+def requeue(context: Context, letter_id: str, actor: Actor) -> DeadLetter:
     """Send a dead letter back to its queue, and remove it from the list.
 
     Raises UnknownDeadLetterError, UnusableDeadLetterError, BrokerUnavailableError.
@@ -28,14 +29,16 @@ def requeue(context: Context, letter_id: str, via: Via) -> DeadLetter:
     except ValueError:
         raise UnusableDeadLetterError(letter_id, f"it {letter.reason.text}") from None
     letters.remove(letter_id)
-    log.info("dead letter requeued", id=letter_id, queue=letter.queue, via=via)
+    record_action(context, Action.DEAD_LETTER_REQUEUED, actor, f"to {letter.queue}")
+    log.info("dead letter requeued", id=letter_id, queue=letter.queue, by=actor.name)
     return letter
 
 
-def clear(context: Context, via: Via) -> int:
+def clear(context: Context, actor: Actor) -> int:
     """Delete all dead letters. Returns how many."""
     deleted = context.stores.dead_letters.clear()
-    log.info("dead letters cleared", count=deleted, via=via)
+    record_action(context, Action.DEAD_LETTERS_CLEARED, actor, f"{deleted:,} deleted")
+    log.info("dead letters cleared", count=deleted, by=actor.name)
     return deleted
 
 

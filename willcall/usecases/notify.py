@@ -16,6 +16,7 @@ from willcall.http.outbound import RequestFailure
 from willcall.orders.callbacks import CallbackStatus, PostResult, decide_delivery, is_accepted
 from willcall.orders.errors import NothingToDeliverError
 from willcall.orders.model import Attention
+from willcall.orders.history import Action, Actor
 from willcall.orders.outcomes import Malformed
 from willcall.orders.retry_after import retry_after_seconds
 from willcall.orders.urls import callback_host
@@ -35,6 +36,7 @@ from willcall.usecases.changes import attention_event
 from willcall.usecases.context import Context
 from willcall.usecases.deliveries import delivery_host, send_delivery
 from willcall.usecases.failures import guarded
+from willcall.usecases.history import record_order_action
 from willcall.usecases.orders import get_order
 from willcall.usecases.ports import Operation, Recipient
 
@@ -93,7 +95,7 @@ def postpone_delivery(
     return _next_message(deliveries.claim(message, token_hex(6), LEASE, seconds))
 
 
-def redeliver(context: Context, order_id: str) -> DeliveryMessage:
+def redeliver(context: Context, order_id: str, actor: Actor) -> DeliveryMessage:
     """Deliver an order's latest event again, with the whole retry schedule from now on. Returns the message sent.
 
     Raises UnknownOrderError, and NothingToDeliverError if there is no event or no callback URL.
@@ -112,6 +114,7 @@ def redeliver(context: Context, order_id: str) -> DeliveryMessage:
     if message is None:
         raise NothingToDeliverError(f"the status of order {order_id} has not changed yet, so there is no event")
     send_delivery(context, message)
+    record_order_action(context, order_id, Action.REDELIVERED, actor, f"to {host or 'its client'}")
     return message
 
 

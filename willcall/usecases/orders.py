@@ -3,10 +3,12 @@
 from dataclasses import replace
 
 from willcall.orders.errors import ClosedOrderError, UnknownOrderError
-from willcall.orders.model import OPEN, EndedBy, Order, Status
+from willcall.orders.history import Action, Actor
+from willcall.orders.model import OPEN, Order, Status
 from willcall.providers.base import Account
 from willcall.stores.schedule import ExpediteOutcome, ExpediteResult, Requester
 from willcall.usecases.context import Context
+from willcall.usecases.history import record_order_action
 from willcall.usecases.settle import settle_cancelled
 
 #: Outcomes after which a request follows. While the account is stopped, the order is held instead.
@@ -21,7 +23,7 @@ def get_order(context: Context, order_id: str) -> Order:
     return order
 
 
-def request_poll(context: Context, order_id: str, *, override: bool = False) -> ExpediteResult:
+def request_poll(context: Context, order_id: str, actor: Actor, *, override: bool = False) -> ExpediteResult:
     """Poll an order as soon as the provider's hints, the minimum interval and the rate allow.
 
     With `override` a hint of the provider is ignored. Raises UnknownOrderError, and ClosedOrderError if no response
@@ -34,6 +36,8 @@ def request_poll(context: Context, order_id: str, *, override: bool = False) -> 
     expedited = expedite_poll(context, account, order_id, Requester.OVERRIDE if override else Requester.OPERATOR)
     if expedited.outcome is ExpediteOutcome.CLOSED:
         raise ClosedOrderError(f"order {order_id} is {order.status}; polling cannot change that")
+    detail = "the provider's Retry-After is ignored" if override else ""
+    record_order_action(context, order_id, Action.POLL_REQUESTED, actor, detail)
     if expedited.outcome in _PROMISES and context.stores.accounts.state(account.key, account.rate).health.holds_orders:
         return replace(expedited, outcome=ExpediteOutcome.HELD, at=None)
     return expedited
@@ -47,7 +51,7 @@ def expedite_poll(context: Context, account: Account, order_id: str, requester: 
     return expedited
 
 
-def cancel_order(context: Context, order_id: str, by: EndedBy = EndedBy.CALLER) -> bool:
+def cancel_order(context: Context, order_id: str, actor: Actor) -> bool:
     """Stop polling an order and make it `cancelled`. Returns False if it was cancelled before.
 
     Raises UnknownOrderError, and ClosedOrderError if the order has another final status.
@@ -58,5 +62,5 @@ def cancel_order(context: Context, order_id: str, by: EndedBy = EndedBy.CALLER) 
             return False
         if order.status not in OPEN:
             raise ClosedOrderError(f"order {order_id} is {order.status} and can no longer be cancelled")
-        if settle_cancelled(context, order, context.stores.accounts.now(), by):
+        if settle_cancelled(context, order, actor, context.stores.accounts.now()):
             return True

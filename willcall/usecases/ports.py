@@ -27,14 +27,6 @@ class Operation(StrEnum):
     SWEEP = "sweep"
 
 
-class Via(StrEnum):
-    """Where an operator acted."""
-
-    API = "api"
-    BOARD = "board"
-    COMMAND_LINE = "command line"
-
-
 class Recipient(StrEnum):
     """Who is notified of events."""
 

@@ -3,9 +3,10 @@
 import time
 from collections.abc import Callable
 
+from willcall.orders.history import Action, Actor, HistoryEntry
 from willcall.schemas.operations import NO_ANSWER, REFUSED, TAKEN, ProcessReload
-from willcall.stores.processes import ProcessStore, RunningProcess
-from willcall.usecases.ports import Via
+from willcall.stores.processes import RunningProcess
+from willcall.stores.registry import Stores
 
 #: Seconds to wait for all answers: each process sends a heartbeat within 5 s, and another one with its answer.
 PATIENCE = 10.0
@@ -14,13 +15,15 @@ _INTERVAL = 0.1
 
 
 def reload_processes(
-    processes: ProcessStore, via: Via, patience: float = PATIENCE, sleep: Callable[[float], None] = time.sleep
+    stores: Stores, actor: Actor, patience: float = PATIENCE, sleep: Callable[[float], None] = time.sleep
 ) -> list[ProcessReload]:
     """Have every process take its configuration anew. Returns the answers, those of the longest running first.
 
     A process that ends meanwhile is left out, and one that starts meanwhile is included. Raises StoreError.
     """
-    request = processes.request_reload(via.value)
+    processes = stores.processes
+    stores.history.append(HistoryEntry(stores.accounts.now(), Action.RELOADED.value, actor.name))
+    request = processes.request_reload(actor.name)
     deadline = time.monotonic() + patience
     while True:
         running = processes.running()

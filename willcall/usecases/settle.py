@@ -6,7 +6,8 @@ import structlog
 
 from willcall.orders.countdown import earliest_poll_at
 from willcall.orders.decision import AccountSignal, Decision, cancel, decide, expire, interpret
-from willcall.orders.model import CLOSED, OPEN, Attempt, Attention, EndedBy, Order
+from willcall.orders.history import Action, Actor, timeline_entry
+from willcall.orders.model import CLOSED, OPEN, Attempt, Attention, Order
 from willcall.orders.outcomes import Malformed, NotReady, Outcome, outcome_name
 from willcall.orders.ticket_documents import missing_document_urls
 from willcall.providers.base import Account
@@ -110,10 +111,12 @@ def settle_expired(context: Context, order: Order, now: float) -> bool:
     return write_commit(context, commit) is not None
 
 
-def settle_cancelled(context: Context, order: Order, now: float, by: EndedBy) -> bool:
-    """Cancel an order for its caller or an operator. Returns False if another step changed it first."""
-    after = cancel(order, now, by)
-    return write_commit(context, Commit(before=order, after=after)) is not None
+def settle_cancelled(context: Context, order: Order, actor: Actor, now: float) -> bool:
+    """Cancel an order by hand. Returns False if another step changed it first."""
+    after = cancel(order, now, actor.ended_by)
+    entry = timeline_entry(Action.CANCELLED, actor, now)
+    commit = Commit(before=order, after=after, attempt=entry)
+    return write_commit(context, commit) is not None
 
 
 def settle_push(context: Context, before: Order, after: Order, entry: Attempt, fetch_in: float) -> bool:

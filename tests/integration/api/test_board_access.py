@@ -105,12 +105,12 @@ def test_a_copied_session_is_invalid_after_logout(api: Running, redis_server: Em
 
 def test_a_session_ends_with_the_key_that_opened_it() -> None:
     old, new = SecretStr("the-old-key-of-operators"), SecretStr("the-new-key-of-operators")
-    session = Sessions([old, new]).open(old.get_secret_value())
+    session = Sessions({None: [old, new]}).open(old.get_secret_value())
     assert session is not None
-    assert Sessions([new, old]).read(session)
-    assert not Sessions([new]).read(session)
-    for other in ("", session[:-1], session + "x", f"x{session}", Sessions([new]).sign_flash("a message")):
-        assert not Sessions([new, old]).read(other)
+    assert Sessions({None: [new, old]}).read(session)
+    assert not Sessions({None: [new]}).read(session)
+    for other in ("", session[:-1], session + "x", f"x{session}", Sessions({None: [new]}).sign_flash("a message")):
+        assert not Sessions({None: [new, old]}).read(other)
 
 
 def test_wrong_keys_are_limited_per_caller_and_minute() -> None:

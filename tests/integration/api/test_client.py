@@ -46,7 +46,7 @@ def test_an_order_is_submitted_read_polled_and_cancelled(client: Client) -> None
     assert client.submit("tiqets", "1111111", id="ord-1", quantity=2, not_before=LATER) == order
     assert client.order("ord-1") == order
     assert client.poll("ord-1").next_poll_at == LATER
-    assert client.attempts("ord-1") == []
+    assert [attempt.outcome for attempt in client.attempts("ord-1")] == ["poll_requested"]
     assert client.cancel("ord-1").final
     with pytest.raises(ConflictError):
         client.redeliver("ord-1")

@@ -203,6 +203,7 @@ RULES: dict[tuple[str, str], Callable[[Shop, str, str], None]] = {
     ("DELETE", "/v1/dead-letters"): _forbidden,
     ("POST", "/v1/dead-letters/{letter_id}/requeue"): _forbidden,
     ("GET", "/metrics"): _forbidden,
+    ("GET", "/v1/history"): _forbidden,
     ("POST", "/v1/reload"): _forbidden,
     ("POST", "/v1/sweeps/{name}"): _forbidden,
     # They have no key, or one of the provider's.

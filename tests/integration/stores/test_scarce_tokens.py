@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from schedules.sweeps import run_sweep
+from tests.actors import ANNA
 from tests.virtual_time import ACCOUNT, START, World, most_over, world
 from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.orders.model import Order, Status
@@ -204,7 +205,7 @@ def test_documents_that_wait_for_a_slot_move_up_with_the_orders(make: Make) -> N
     assert not reservation.granted
     made.redis.zadd(keys.FETCHES_DUE, {"ord-0": (reservation.at or 0) * 1_000})
     made.set_clock(10)
-    assert resume(made.context, made.account, override=True).until is None
+    assert resume(made.context, made.account, ANNA, override=True).until is None
     assert [(order_id, at < 12) for order_id, at in sent] == [("ord-0", True)]
 
 
@@ -213,8 +214,8 @@ def test_poll_now_overrides_hint_and_throttle_for_one_order(make: Make) -> None:
     made.answers = throttled_once(3_600)
     submit(made, 3)
     results = []
-    made.at(10, lambda: results.append(request_poll(made.context, "ord-0")))
-    made.at(20, lambda: results.append(request_poll(made.context, "ord-0", override=True)))
+    made.at(10, lambda: results.append(request_poll(made.context, "ord-0", ANNA)))
+    made.at(20, lambda: results.append(request_poll(made.context, "ord-0", ANNA, override=True)))
     made.run(100)
     assert results[0].at == pytest.approx(START + 3_600, abs=2)
     assert results[1].at == pytest.approx(START + 20, abs=0.2)
@@ -561,7 +562,7 @@ def test_a_push_for_an_order_that_is_already_due_returns_when(make: Make) -> Non
     made = make(Rate(1, 1, 1))
     submit(made, 30)
     made.run(0.5)
-    asked = request_poll(made.context, "ord-20")
+    asked = request_poll(made.context, "ord-20", ANNA)
     assert asked.outcome is ExpediteOutcome.SENT
     made.run(40)
     assert made.times("ord-20")[0] == pytest.approx((asked.at or 0) - START, abs=1.1)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.actors import ANNA
 from tests.virtual_time import ACCOUNT, OTHER, START, World, most_over, world
 from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.orders.model import Order, Status
@@ -83,7 +84,7 @@ def test_a_429_of_one_account_holds_for_both_and_ends_for_both(made: World) -> N
     assert len(made.sent) == 1
     accounts, other = made.context.stores.accounts, made.context.accounts[OTHER]
     assert accounts.state(OTHER, other.rate).health is AccountHealth.THROTTLED
-    resume(made.context, other, override=True)
+    resume(made.context, other, ANNA, override=True)
     made.run(made.now + 30)
     assert {sent.order_id for sent in made.sent} == {"a-0", "a-1", "b-0", "b-1"}
     assert made.open_orders() == []

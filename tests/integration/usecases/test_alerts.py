@@ -9,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from schedules.sweeps import run_sweep
+from tests.actors import ANNA
 from tests.integration.usecases.conftest import Setup, System
 from willcall.devtools.callback_receiver import CallbackReceiver
 from willcall.http.address_guard import AddressGuard
@@ -317,7 +318,7 @@ def test_the_recovery_of_a_resumed_account_is_reported_when_its_provider_respond
         submit(h, f"ord-{n}", **answered(401))
         h.poll(f"ord-{n}")
     deliver(h)
-    assert resume(h.context, h.context.accounts[ACCOUNT]) == ResumeOutcome(released=1, probing=2)
+    assert resume(h.context, h.context.accounts[ACCOUNT], ANNA) == ResumeOutcome(released=1, probing=2)
     deliver(h)
     assert [message.event["type"] for message in receiver.received] == ["account.unauthorized"]
     h.poll(h.outbox.messages[-1].order_id)

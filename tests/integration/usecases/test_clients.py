@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from tests.actors import ANNA
 from tests.integration.usecases.conftest import Setup, System
 from willcall.config.settings import Settings
 from willcall.devtools.callback_receiver import SECRET, CallbackReceiver, ReceivedCallback
@@ -150,9 +151,9 @@ def test_without_an_address_an_event_is_in_the_feed_alone_and_can_be_redelivered
     order(h, client="shop")
     assert h.outbox.tasks == []
     with pytest.raises(NothingToDeliverError, match="no callback_url"):
-        redeliver(h.context, "ord-1")
+        redeliver(h.context, "ord-1", ANNA)
     configure(h, shop=client(secret=SHOP, callback_url=receiver.url("/shop")))
-    redeliver(h.context, "ord-1")
+    redeliver(h.context, "ord-1", ANNA)
     assert h.context.stores.deliveries.pending().waited(h.context.stores.accounts.now()) < 60
     deliver(h)
     [event] = h.context.stores.events.list_after(None, 10)
@@ -167,13 +168,13 @@ def test_an_event_without_an_address_supersedes_the_one_before(make_system: Setu
     h.submit(script, client="shop")
     assert h.poll().status is Status.PARTIAL
     configure(h, shop=client())
-    cancel_order(h.context, "ord-1")
+    cancel_order(h.context, "ord-1", ANNA)
     configure(h, shop=client(callback_url=receiver.url("/shop")))
     deliver(h)
     assert receiver.received == []
     assert h.context.stores.deliveries.pending().count == 0
     assert h.context.stores.deliveries.get("ord-1") is None
-    redeliver(h.context, "ord-1")
+    redeliver(h.context, "ord-1", ANNA)
     deliver(h)
     assert [message.event["type"] for message in receiver.received] == ["order.cancelled"]
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from schedules.sweeps import run_sweep
+from tests.actors import ANNA
 from tests.full_disk import full_disk
 from tests.integration.usecases.conftest import Setup, System
 from tests.scripted_server import Serve, Server, saying, whole
@@ -552,7 +553,7 @@ def test_an_attempt_that_lost_its_claim_fetches_nothing(
     exchange = h.context.http.exchange
 
     def cancel_first(*arguments: Any) -> Any:
-        cancel_order(h.context, "ord-1")
+        cancel_order(h.context, "ord-1", ANNA)
         return exchange(*arguments)
 
     answers(tickets(server.url))

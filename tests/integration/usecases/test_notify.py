@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from schedules.sweeps import run_sweep
+from tests.actors import ANNA
 from tests.integration.usecases.conftest import Setup, System
 from willcall.devtools.callback_receiver import HANG, RESET, CallbackReceiver, ScriptedResponse
 from willcall.http.address_guard import AddressGuard
@@ -104,7 +105,7 @@ def test_every_kind_of_event_is_delivered(make_system: Setup, receiver: Callback
     assert settle_expired(h.context, h.order("partly"), h.context.stores.accounts.now())
     deliver(h)
     fulfil(h, receiver.url(), "unwanted", ready_after=600)
-    cancel_order(h.context, "unwanted")
+    cancel_order(h.context, "unwanted", ANNA)
     deliver(h)
     fulfil(h, receiver.url(), "refused", ends="failed")
     deliver(h)
@@ -243,7 +244,7 @@ def test_a_newer_event_supersedes_one_that_could_not_be_delivered(
     older = fulfil(h, receiver.url(), provider="tixstock", partial_after=0, ready_after=600, quantity=2)
     receiver.script(500, 200)
     again = deliver(h)
-    cancel_order(h.context, "ord-1")
+    cancel_order(h.context, "ord-1", ANNA)
     deliver(h)
     assert again is not None
     h.redis.hset(keys.delivery("ord-1"), "due", 1)
@@ -264,7 +265,7 @@ def test_an_event_that_arrives_during_a_post_follows_it(
 
     def interrupted(*arguments: object, **options: bool) -> object:
         if not busy:
-            cancel_order(h.context, "ord-1")
+            cancel_order(h.context, "ord-1", ANNA)
             busy.append(notify_once(h.context, messages(h)[-1][0]))
         return post(*arguments, **options)  # type: ignore[arg-type]
 
@@ -308,12 +309,12 @@ def test_a_redelivery_has_the_same_id(make_system: Setup, receiver: CallbackRece
     event = fulfil(h, receiver.url())
     receiver.script(410, 200)
     deliver(h)
-    redeliver(h.context, "ord-1")
+    redeliver(h.context, "ord-1", ANNA)
     assert h.order().attention is None
     assert deliver(h) is None
     assert receiver.message_ids() == [event.id, event.id]
     assert callback_status(h) is CallbackStatus.DELIVERED
-    redeliver(h.context, "ord-1")
+    redeliver(h.context, "ord-1", ANNA)
     deliver(h)
     assert receiver.message_ids() == [event.id] * 3
 
@@ -322,10 +323,10 @@ def test_a_redelivery_has_the_same_id(make_system: Setup, receiver: CallbackRece
 def test_redelivering_without_an_event_is_an_error(make_system: Setup, url: str | None, words: str) -> None:
     h = make_system()
     with pytest.raises(UnknownOrderError):
-        redeliver(h.context, "ord-1")
+        redeliver(h.context, "ord-1", ANNA)
     h.submit(OrderScript(provider="tiqets", reference="1"), callback_url=url)
     with pytest.raises(NothingToDeliverError, match=words):
-        redeliver(h.context, "ord-1")
+        redeliver(h.context, "ord-1", ANNA)
 
 
 def test_an_event_that_has_left_the_feed_cannot_be_redelivered(make_system: Setup, receiver: CallbackReceiver) -> None:
@@ -334,7 +335,7 @@ def test_an_event_that_has_left_the_feed_cannot_be_redelivered(make_system: Setu
     deliver(h)
     h.context.stores.events.prune(h.context.stores.accounts.now() + 10)
     with pytest.raises(NothingToDeliverError, match="older than events are kept"):
-        redeliver(h.context, "ord-1")
+        redeliver(h.context, "ord-1", ANNA)
 
 
 def test_an_event_after_an_undeliverable_one_is_delivered_as_usual(

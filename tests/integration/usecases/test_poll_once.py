@@ -5,6 +5,7 @@ import time
 import pytest
 from structlog.testing import capture_logs
 
+from tests.actors import ANNA
 from tests.integration.usecases.conftest import Setup, System
 from willcall.orders.errors import ClosedOrderError, ConflictingOrderError, RejectedOrderError, UnknownOrderError
 from willcall.orders.model import Attention, Status
@@ -277,7 +278,7 @@ def test_a_response_for_an_order_cancelled_meanwhile_changes_nothing(
     exchange = h.context.http.exchange
 
     def cancel_first(*arguments: object) -> object:
-        cancel_order(h.context, "ord-1")
+        cancel_order(h.context, "ord-1", ANNA)
         return exchange(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(h.context.http, "exchange", cancel_first)
@@ -289,20 +290,20 @@ def test_an_operators_poll_applies_a_late_cancellation(make_system: Setup) -> No
     h = make_system()
     h.submit(tiqets(cancel_after=0))
     h.redis.hset(keys.order("ord-1"), mapping={"status": "fulfilled", "ask": 0})
-    assert request_poll(h.context, "ord-1").outcome is ExpediteOutcome.SENT
+    assert request_poll(h.context, "ord-1", ANNA).outcome is ExpediteOutcome.SENT
     assert h.poll().status is Status.CANCELLED
     with pytest.raises(ClosedOrderError):
-        request_poll(h.context, "ord-1")
+        request_poll(h.context, "ord-1", ANNA)
 
 
 def test_pausing_and_resuming_an_account(make_system: Setup) -> None:
     h = make_system()
     h.submit(tiqets())
     account = h.context.accounts["tiqets/default"]
-    pause(h.context, account, None)
+    pause(h.context, account, None, ANNA)
     assert h.poll().next_poll_at is None
     assert h.outcomes() == []
-    assert resume(h.context, account) == ResumeOutcome(released=1)
+    assert resume(h.context, account, ANNA) == ResumeOutcome(released=1)
     assert h.outbox.messages[-1].seq == h.order().seq
     assert h.poll().status is Status.FULFILLED
 
@@ -348,5 +349,5 @@ def test_the_same_id_with_other_content_is_a_conflict(make_system: Setup) -> Non
     with pytest.raises(ConflictingOrderError):
         submit(h.context, payload | {"quantity": 2})
     with pytest.raises(UnknownOrderError):
-        request_poll(h.context, "y")
+        request_poll(h.context, "y", ANNA)
     assert len(h.outbox.messages) == 1

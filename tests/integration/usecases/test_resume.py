@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from schedules.sweeps import run_sweep
+from tests.actors import ANNA
 from tests.integration.usecases.conftest import POLLING, Setup, System
 from willcall.orders.model import Status
 from willcall.simulator.script import OrderScript
@@ -59,7 +60,7 @@ def test_resume_without_an_override_keeps_a_hint_and_returns_its_end(make_system
     before = h.context.stores.accounts.now()
     stop(h, health, HINT)
     requests = len(h.providers.ledger())
-    resumed = resume(h.context, h.context.accounts[ACCOUNT])
+    resumed = resume(h.context, h.context.accounts[ACCOUNT], ANNA)
     now = h.context.stores.accounts.now()
     assert resumed.until is not None
     assert before + HINT <= resumed.until <= now + HINT
@@ -72,7 +73,7 @@ def test_resume_without_an_override_keeps_a_hint_and_returns_its_end(make_system
 def test_resume_with_an_override_ends_the_hint_for_every_held_order(make_system: Setup, health: AccountHealth) -> None:
     h = make_system()
     names = stop(h, health, HINT)
-    resumed = resume(h.context, h.context.accounts[ACCOUNT], override=True)
+    resumed = resume(h.context, h.context.accounts[ACCOUNT], ANNA, override=True)
     assert (resumed.probing is not None, resumed.until, state(h).hint_until) == (True, None, None)
     assert h.outbox.messages
     run_messages(h)
@@ -86,8 +87,8 @@ def test_resume_with_an_override_ends_the_hint_for_every_held_order(make_system:
 def test_resuming_a_stopped_account_whose_last_order_was_cancelled_promises_no_request(make_system: Setup) -> None:
     h = make_system()
     (name,) = stop(h, AccountHealth.UNAUTHORIZED)
-    cancel_order(h.context, name)
-    resumed = resume(h.context, h.context.accounts[ACCOUNT])
+    cancel_order(h.context, name, ANNA)
+    resumed = resume(h.context, h.context.accounts[ACCOUNT], ANNA)
     assert resumed == ResumeOutcome(probing=0)
     assert describe_resume(resumed, 0.0, None).startswith("has no open orders; the next one")
     submit(h, "next")
@@ -106,7 +107,7 @@ def test_poll_promises_no_request_while_the_account_is_stopped(make_system: Setu
     else:
         h.context.stores.accounts.pause(ACCOUNT, None)
     for now in (False, True):
-        expedited = request_poll(h.context, "waiting", override=now)
+        expedited = request_poll(h.context, "waiting", ANNA, override=now)
         assert (expedited.outcome, expedited.at) == (ExpediteOutcome.HELD, None)
-    resume(h.context, account)
-    assert request_poll(h.context, "waiting").outcome is not ExpediteOutcome.HELD or refused
+    resume(h.context, account, ANNA)
+    assert request_poll(h.context, "waiting", ANNA).outcome is not ExpediteOutcome.HELD or refused

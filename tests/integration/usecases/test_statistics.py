@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from tests.actors import ANNA
 from tests.integration.usecases.conftest import POLLING, Setup, System
 from willcall.orders.model import Attempt, Status, Ticket, TicketKind
 from willcall.orders.outcomes import OUTCOME_NAMES
@@ -60,7 +61,7 @@ def test_an_attempt_counts_its_outcome_and_the_last_one_the_final_status(make_sy
 def test_a_cancellation_and_a_deadline_end_an_order_without_an_attempt(make_system: Setup) -> None:
     h = make_system()
     h.submit(funtrips(ready_after=600))
-    cancel_order(h.context, "ord-1")
+    cancel_order(h.context, "ord-1", ANNA)
     assert statistics_counts(h) == {"ended:cancelled": 1}
     h.submit(funtrips(reference="chk_2", ready_after=600), id="ord-2")
     settle_expired(h.context, h.order("ord-2"), h.context.stores.accounts.now())
@@ -106,7 +107,7 @@ def test_a_response_for_a_closed_order_is_no_attempt(make_system: Setup) -> None
     h.submit(funtrips(ready_after=0))
     order = h.order()
     h.redis.hset(keys.order("ord-1"), "due", 1)
-    context = replace(h.context, http=Meanwhile(h.context.http, lambda: cancel_order(h.context, "ord-1")))
+    context = replace(h.context, http=Meanwhile(h.context.http, lambda: cancel_order(h.context, "ord-1", ANNA)))
     assert poll_once(context, "ord-1", order.seq, order.account_key).next_message is None
     assert statistics_counts(h) == {"ended:cancelled": 1}
     assert metered_value(h, "willcall_attempts_total", provider="funtrips", account="default", outcome="issued") == 0

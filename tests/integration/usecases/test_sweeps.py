@@ -6,6 +6,7 @@ import pytest
 
 from schedules.run import Run
 from schedules.sweeps import SWEEPS, run_sweep
+from tests.actors import ANNA
 from tests.integration.usecases.conftest import Setup, System
 from willcall.orders.model import Status
 from willcall.simulator.script import OrderScript
@@ -58,7 +59,7 @@ def test_the_polls_sweep_sends_orders_of_a_reconfigured_account_at_once(make_sys
 def test_orders_of_an_account_that_stays_parked_expire(make_system: Setup) -> None:
     h = make_system()
     h.submit(OrderScript(provider="tiqets", reference="1"))
-    pause(h.context, h.context.accounts["tiqets/default"], None)
+    pause(h.context, h.context.accounts["tiqets/default"], None, ANNA)
     h.poll()
     assert run_sweep(h.context, "expire") == {"expired": 0}
     h.redis.hset(keys.order("ord-1"), "deadline", 1)

@@ -9,6 +9,7 @@ from unittest.mock import Mock
 import pytest
 
 from schedules.sweeps import run_sweep
+from tests.actors import ANNA
 from tests.integration.usecases.conftest import POLLING, Setup, System
 from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.http.messages import Response
@@ -96,7 +97,7 @@ def test_an_operator_may_end_a_throttle_that_this_process_has_reported(
     after_claim(monkeypatch, lambda: h.poll("ord-1"))
     h.poll("ord-2")
     account = h.context.accounts["tiqets/default"]
-    resume(h.context, account, override=True)
+    resume(h.context, account, ANNA, override=True)
     h.redis.delete(keys.tokens(account.key))
     h.poll("ord-2")
     assert polled_references(h) == ["1", "2"]
@@ -216,7 +217,7 @@ def test_a_hint_for_a_list_applies_to_the_next_list(
     assert len(asked_for) == 1
     assert not throttled(h, account.key)
     assert 3_500_000 < h.redis.pttl(keys.list_wait(account.key)) <= 3_600_000
-    resume(h.context, account, override=True)
+    resume(h.context, account, ANNA, override=True)
     run_sweep(replace(h.context, accounts={account.key: account}), "reconcile")
     assert len(asked_for) == 2
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from schedules.sweeps import run_sweep
+from tests.actors import ANNA
 from tests.integration.usecases.conftest import Setup, System
 from tests.waiting import STALL
 from willcall.orders.model import Order, Status
@@ -134,7 +135,7 @@ def test_a_retry_after_of_the_token_endpoint_binds_all_orders(
         h.poll(name)
         assert (h.order(name).hint_until or 0) - h.context.stores.accounts.now() > 3_600 - STALL
     assert tokens_asked_for(h) == 1
-    resume(h.context, h.context.accounts[ACCOUNT], override=True)
+    resume(h.context, h.context.accounts[ACCOUNT], ANNA, override=True)
     submit(h, "ord-3")
     h.poll("ord-3")
     assert tokens_asked_for(h) == 2

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.actors import ANNA
 from tests.integration.usecases.conftest import Setup, System
 from willcall.orders.errors import RejectedOrderError
 from willcall.orders.model import Order, Status
@@ -114,7 +115,7 @@ def test_a_submission_can_say_when_the_order_was_bought(shop: Shop) -> None:
 def test_orders_polled_at_the_same_time_own_different_tickets(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.submit("warm-up")
     shop.poll("warm-up")  # leaves an access token, for which one of two attempts would wait
-    cancel_order(shop.system.context, "warm-up")
+    cancel_order(shop.system.context, "warm-up", ANNA)
     shop.bought("first")
     for name in ("new-1", "new-2"):
         shop.submit(name)
@@ -141,7 +142,7 @@ def test_tickets_of_a_cancelled_order_are_released(shop: Shop) -> None:
     shop.bought("first", quantity=1)
     shop.submit("new-1", quantity=2)
     assert shop.poll("new-1").status is Status.PARTIAL
-    cancel_order(shop.system.context, "new-1")
+    cancel_order(shop.system.context, "new-1", ANNA)
     shop.submit("new-2")
     assert shop.poll("new-2").status is Status.FULFILLED
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.actors import ANNA
 from tests.integration.usecases.conftest import Setup
 from willcall.orders.model import Status
 from willcall.simulator.script import OrderScript
@@ -60,7 +61,7 @@ def test_a_fulfilled_order_keeps_tickets_that_a_later_list_lacks(
         return replace(answer, body=json.dumps(order).encode())
 
     monkeypatch.setattr(made.context.http, "exchange", one_void_one_left_out)
-    request_poll(made.context, "ord-1")
+    request_poll(made.context, "ord-1", ANNA)
     after = made.poll()
     assert after.status is Status.FULFILLED
     status = {ticket.extra["ticket"]: ticket.status.value for ticket in after.tickets}

@@ -11,6 +11,7 @@ import pytest
 from redis.exceptions import ConnectionError as GoneError
 
 from schedules.sweeps import run_sweep
+from tests.actors import ANNA
 from tests.integration.usecases.conftest import Setup
 from tests.integration.webhooks.conftest import OpenWebhooks, WebhookHarness, general, pdf, seat, upload
 from willcall.orders.model import Attention, Status
@@ -133,7 +134,7 @@ def test_a_repeated_push_does_not_reopen_an_order_that_tixstock_cancelled(
 def test_a_repeated_push_for_an_order_cancelled_by_its_caller_is_rejected(harness: WebhookHarness) -> None:
     harness.submit(quantity=2)
     harness.answer(seat(1))
-    cancel_order(harness.system.context, "ord-1")
+    cancel_order(harness.system.context, "ord-1", ANNA)
     answer = harness.answer(seat(1))
     assert (answer["success"], answer["order_status"]) == (True, "Accepted")
 
@@ -155,7 +156,7 @@ def test_a_repeated_push_does_not_undo_a_correction_made_since(harness: WebhookH
 def test_a_push_for_an_earlier_order_applies_to_a_later_one_with_its_reference(harness: WebhookHarness) -> None:
     harness.submit(quantity=2)
     harness.answer(seat(1))
-    cancel_order(harness.system.context, "ord-1")
+    cancel_order(harness.system.context, "ord-1", ANNA)
     harness.submit(quantity=2, id="ord-2")
     assert harness.answer(seat(1))["message"] == "The ticket was accepted; the order has 1 of 2."
     assert harness.system.order("ord-2").status is Status.PARTIAL
@@ -298,7 +299,7 @@ def test_an_expired_order_can_still_be_fulfilled(harness: WebhookHarness) -> Non
 
 def test_a_ticket_for_a_cancelled_order_is_rejected(harness: WebhookHarness) -> None:
     harness.submit()
-    cancel_order(harness.system.context, "ord-1")
+    cancel_order(harness.system.context, "ord-1", ANNA)
     answer = harness.answer(seat(1))
     assert (answer["success"], answer["order_status"]) == (False, "Accepted")
     assert answer["message"] == "Listing failed to be fulfilled for the order: the order is cancelled."
@@ -382,11 +383,11 @@ def test_a_push_does_not_move_the_next_poll(harness: WebhookHarness) -> None:
     assert (order.status, order.next_poll_at) == (Status.PARTIAL, due)
     assert (message.seq, message.due) == (order.seq, due)
     account = harness.system.context.accounts["tixstock/default"]
-    pause(harness.system.context, account, None)
+    pause(harness.system.context, account, None, ANNA)
     harness.system.poll()
     harness.answer(seat(1, additional_file="https://files.example/other.pdf"))
     assert harness.order().next_poll_at is None
-    assert resume(harness.system.context, account).released == 1
+    assert resume(harness.system.context, account, ANNA).released == 1
     assert harness.system.poll().status is Status.PARTIAL
 
 

@@ -1,19 +1,15 @@
 """Access to the board: operators who have logged in or, in development without any keys, this machine."""
 
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from willcall.api.board.sessions import SESSION_LIFETIME, FailedLogins, Sessions
-from willcall.api.security import is_addressed_to_loopback, is_from_this_machine
+from willcall.api.board.sessions import SESSION_LIFETIME, FailedLogins, Session, Sessions
+from willcall.api.security import Principal, Role, is_addressed_to_loopback, is_from_this_machine
 from willcall.config.settings import ApiSettings
 from willcall.stores.sessions import SessionStore
-
-if TYPE_CHECKING:
-    from pydantic import SecretStr
 
 SESSION_COOKIE, FLASH_COOKIE = "willcall_session", "willcall_notice"
 
@@ -43,28 +39,34 @@ class BoardAccess:
 
     def __init__(self, settings: ApiSettings, ended: SessionStore, *, exposed: bool) -> None:
         """`ended` stores the sessions that were logged out; `exposed`: the API can be reached beyond loopback."""
-        keys: tuple[SecretStr, ...] = settings.all_operator_keys
-        self.sessions = Sessions(keys)
+        self.sessions = Sessions(settings.operator_keys_by_name)
         self._ended = ended
         self.failed_logins = FailedLogins()
         closed = exposed or settings.keys or settings.clients
-        self.mode = AccessMode.LOGIN if keys else AccessMode.CLOSED if closed else AccessMode.OPEN
+        self.mode = AccessMode.LOGIN if settings.all_operator_keys else AccessMode.CLOSED if closed else AccessMode.OPEN
+
+    async def session(self, request: Request) -> Session | None:
+        """Return the valid session of a request. Raises StoreError."""
+        session = self.sessions.read(request.cookies.get(SESSION_COOKIE, ""))
+        ended = session is None or await run_in_threadpool(self._ended.is_ended, session.id)
+        return None if ended else session
 
     async def is_authenticated(self, request: Request) -> bool:
         """Return whether the request needs no session, or has a valid one. Raises StoreError."""
-        if self.mode is not AccessMode.LOGIN:
-            return True
-        session = self.sessions.read(request.cookies.get(SESSION_COOKIE, ""))
-        return session is not None and not await run_in_threadpool(self._ended.is_ended, session)
+        return self.mode is not AccessMode.LOGIN or await self.session(request) is not None
 
     async def log_out(self, request: Request) -> None:
         """End the session, for every copy of its cookie. Raises StoreError."""
         session = self.sessions.read(request.cookies.get(SESSION_COOKIE, ""))
         if session is not None:
-            await run_in_threadpool(self._ended.end, session, SESSION_LIFETIME)
+            await run_in_threadpool(self._ended.end, session.id, SESSION_LIFETIME)
 
-    async def check(self, request: Request) -> None:
-        """Raises LoginRequiredError, BoardForbiddenError, CrossSiteRequestError, StoreError."""
+    async def check(self, request: Request) -> Principal:
+        """Return whom the request comes from.
+
+        Raises LoginRequiredError, BoardForbiddenError, CrossSiteRequestError, StoreError.
+        """
+        session = await self.session(request) if self.mode is AccessMode.LOGIN else None
         match self.mode:
             case AccessMode.CLOSED:
                 raise BoardForbiddenError("Set api.operator_keys to use the order board.")
@@ -72,10 +74,11 @@ class BoardAccess:
                 raise BoardForbiddenError(
                     "Without api.operator_keys, the order board is only available on this machine, at localhost."
                 )
-            case AccessMode.LOGIN if not await self.is_authenticated(request):
+            case AccessMode.LOGIN if session is None:
                 raise LoginRequiredError
         if request.method not in {"GET", "HEAD"} and not is_same_origin(request):
             raise CrossSiteRequestError
+        return Principal(Role.OPERATOR, operator=session.operator if session else None)
 
 
 def is_same_origin(request: Request) -> bool:

@@ -12,15 +12,14 @@ from willcall.api.board.errors import BoardRoute
 from willcall.api.board.forms import Form, safe_redirect_path
 from willcall.api.dependencies import ContextDep, OrderIdDep
 from willcall.api.problems import rejected
+from willcall.api.security import ActorDep
 from willcall.config import find_account
 from willcall.orders.errors import ClosedOrderError, FieldError, NothingToDeliverError, UnusableDeadLetterError
-from willcall.orders.model import EndedBy
 from willcall.providers.base import Account
 from willcall.usecases.accounts import pause, resume
 from willcall.usecases.dead_letters import clear, requeue
 from willcall.usecases.notify import redeliver
 from willcall.usecases.orders import cancel_order, get_order, request_poll
-from willcall.usecases.ports import Via
 from willcall.usecases.reload import reload_processes
 from willcall.views.formatting import (
     describe_expedited_poll,
@@ -47,10 +46,10 @@ AccountDep = Annotated[Account, Depends(_account)]
 
 
 @router.post("/orders/{order_id}/poll")
-def poll_order(request: Request, context: ContextDep, order_id: OrderIdDep, form: Form) -> Response:
+def poll_order(request: Request, context: ContextDep, actor: ActorDep, order_id: OrderIdDep, form: Form) -> Response:
     """Poll as soon as the provider allows; at once if the form says so."""
     try:
-        expedited = request_poll(context, order_id, override=_override(form))
+        expedited = request_poll(context, order_id, actor, override=_override(form))
         account_key, now = get_order(context, order_id).account_key, context.stores.accounts.now()
         message = f"Order {order_id} {describe_expedited_poll(expedited, account_key, now)}."
     except ClosedOrderError as error:
@@ -59,9 +58,9 @@ def poll_order(request: Request, context: ContextDep, order_id: OrderIdDep, form
 
 
 @router.post("/orders/{order_id}/cancel")
-def cancel(request: Request, context: ContextDep, order_id: OrderIdDep, form: Form) -> Response:
+def cancel(request: Request, context: ContextDep, actor: ActorDep, order_id: OrderIdDep, form: Form) -> Response:
     try:
-        now = cancel_order(context, order_id, EndedBy.OPERATOR)
+        now = cancel_order(context, order_id, actor)
         message = f"Order {order_id} {'is' if now else 'was already'} cancelled. Nothing is cancelled at the provider."
     except ClosedOrderError as error:
         message = _sentence(error)
@@ -69,9 +68,11 @@ def cancel(request: Request, context: ContextDep, order_id: OrderIdDep, form: Fo
 
 
 @router.post("/orders/{order_id}/redeliver")
-def redeliver_order(request: Request, context: ContextDep, order_id: OrderIdDep, form: Form) -> Response:
+def redeliver_order(
+    request: Request, context: ContextDep, actor: ActorDep, order_id: OrderIdDep, form: Form
+) -> Response:
     try:
-        redeliver(context, order_id)
+        redeliver(context, order_id, actor)
         message = f"Redelivery of order {order_id} queued."
     except NothingToDeliverError as error:
         message = _sentence(error)
@@ -79,13 +80,13 @@ def redeliver_order(request: Request, context: ContextDep, order_id: OrderIdDep,
 
 
 @router.post("/accounts/{provider}/{account}/pause")
-def pause_account(request: Request, context: ContextDep, account: AccountDep, form: Form) -> Response:
+def pause_account(request: Request, context: ContextDep, actor: ActorDep, account: AccountDep, form: Form) -> Response:
     """Pause for some seconds, or until the account is resumed."""
     text = form.get("seconds")
     if text and not (text.isdecimal() and 0 < int(text) <= _LONGEST_PAUSE):
         raise rejected([FieldError("seconds", f"must be a whole number up to {_LONGEST_PAUSE:,}, or empty")])
     seconds = float(text) if text else None
-    paused = pause(context, account, seconds)
+    paused = pause(context, account, seconds, actor)
     if paused.already_longer:
         return _back(request, form, f"{account.key} {describe_longer_pause(paused.until)}")
     message = f"for {format_duration(seconds)}" if seconds else "until it is resumed"
@@ -93,31 +94,31 @@ def pause_account(request: Request, context: ContextDep, account: AccountDep, fo
 
 
 @router.post("/accounts/{provider}/{account}/resume")
-def resume_account(request: Request, context: ContextDep, account: AccountDep, form: Form) -> Response:
+def resume_account(request: Request, context: ContextDep, actor: ActorDep, account: AccountDep, form: Form) -> Response:
     """Resume or probe; despite a `Retry-After` if the form says so."""
-    resumed = resume(context, account, override=_override(form))
+    resumed = resume(context, account, actor, override=_override(form))
     result = describe_resume(resumed, context.stores.accounts.now(), "To poll anyway, press Try now anyway.")
     return _back(request, form, f"{account.key} {result}")
 
 
 @router.post("/dead-letters/{letter_id}/requeue")
-def requeue_dead_letter(request: Request, context: ContextDep, letter_id: str, form: Form) -> Response:
+def requeue_dead_letter(request: Request, context: ContextDep, actor: ActorDep, letter_id: str, form: Form) -> Response:
     try:
-        message = f"The message was requeued to {requeue(context, letter_id, Via.BOARD).queue}."
+        message = f"The message was requeued to {requeue(context, letter_id, actor).queue}."
     except UnusableDeadLetterError as error:
         message = _sentence(error)
     return _back(request, form, message)
 
 
 @router.post("/dead-letters/clear")
-def clear_dead_letters(request: Request, context: ContextDep, form: Form) -> Response:
-    return _back(request, form, f"{format_count(clear(context, Via.BOARD), 'dead letter')} deleted.")
+def clear_dead_letters(request: Request, context: ContextDep, actor: ActorDep, form: Form) -> Response:
+    return _back(request, form, f"{format_count(clear(context, actor), 'dead letter')} deleted.")
 
 
 @router.post("/reload")
-def reload_configuration(request: Request, context: ContextDep, form: Form) -> Response:
+def reload_configuration(request: Request, context: ContextDep, actor: ActorDep, form: Form) -> Response:
     """Have every process take its configuration as it is now."""
-    message = summarize_reloads(reload_processes(context.stores.processes, Via.BOARD))
+    message = summarize_reloads(reload_processes(context.stores, actor))
     return _back(request, form, shorten(message, _LONGEST_MESSAGE, placeholder=" ..."))
 
 

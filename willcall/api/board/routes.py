@@ -10,7 +10,7 @@ from willcall.api.board.access import BoardAccess
 from willcall.api.board.errors import BoardRoute, not_found_page
 from willcall.api.board.rendering import STATIC
 from willcall.api.board.stream import UpdateStreams
-from willcall.api.security import OPERATOR
+from willcall.orders.history import Actor
 from willcall.usecases.context import Context
 
 
@@ -31,8 +31,8 @@ def install(app: FastAPI, context: Context, *, exposed: bool) -> UpdateStreams:
 
 async def _operator(request: Request) -> None:
     access: BoardAccess = request.app.state.board_access
-    await access.check(request)
-    request.state.principal = OPERATOR
+    principal = request.state.principal = await access.check(request)
+    request.state.actor = Actor(f"board: {principal.operator}" if principal.operator else "board")
 
 
 class _Static(StaticFiles):

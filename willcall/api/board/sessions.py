@@ -4,7 +4,8 @@ A session ends after 12 hours, by logging out (see `access.BoardAccess`), or wit
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from secrets import token_bytes, token_hex
 from time import monotonic
@@ -23,25 +24,36 @@ _MINUTE = 60.0
 _CLIENTS = 1_000
 
 
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A session by its id. `operator`: the name of the operator who opened it, if the key has one."""
+
+    id: str
+    operator: str | None
+
+
 class Sessions:
     """Signs and verifies cookies."""
 
-    def __init__(self, keys: Sequence[SecretStr]) -> None:
-        """`keys` are those of operators. Each session is signed with a secret derived from the key that opened it."""
-        self._keys = [(Keys([key]), _signer(key.get_secret_value().encode(), "session")) for key in keys]
+    def __init__(self, operators: Mapping[str | None, Sequence[SecretStr]]) -> None:
+        """`operators`: their keys by name. Each session is signed with a secret derived from the key that opened it."""
+        keys = [(name, key) for name, some in operators.items() for key in some]
+        self._keys = [(name, Keys([key]), _signer(key.get_secret_value().encode(), "session")) for name, key in keys]
         # Without operator keys, messages are valid within this process only.
-        self._flash_signer = _signer(keys[0].get_secret_value().encode() if keys else token_bytes(32), "flash")
+        self._flash_signer = _signer(keys[0][1].get_secret_value().encode() if keys else token_bytes(32), "flash")
 
     def open(self, key: str) -> str | None:
         """Return a new session, or `None` for an unknown key, in constant time."""
-        found = [signer for known, signer in self._keys if known.accept(key)]
+        found = [signer for _, known, signer in self._keys if known.accept(key)]
         return str(found[0].dumps(token_hex(8))) if found else None
 
-    def read(self, session: str) -> str | None:
-        """Return the id of a session, or `None` if it is not valid."""
-        return next(
-            (found for _, signer in self._keys if (found := _read(signer, session, SESSION_LIFETIME)) is not None), None
-        )
+    def read(self, session: str) -> Session | None:
+        """Return a session, or `None` if it is not valid."""
+        for operator, _, signer in self._keys:
+            found = _read(signer, session, SESSION_LIFETIME)
+            if found is not None:
+                return Session(found, operator)
+        return None
 
     def sign_flash(self, text: str) -> str:
         """Sign a message for the next page."""

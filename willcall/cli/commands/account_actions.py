@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from willcall.cli.actor import command_line_actor
 from willcall.cli.context import open_context
 from willcall.cli.output.console import print_note
 from willcall.cli.parameters import parse_duration
@@ -31,11 +32,12 @@ def pause(
             help="90, 90s, 15m, 2h or 1d.  [default: until resumed]",
         ),
     ] = None,
+    reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why, for the account's history.")] = None,
 ) -> None:
     """Stop sending requests to an account. Its orders are held. To shorten a pause, resume the account first."""
     context = open_context()
     for account in _find_accounts(context.accounts, name):
-        paused = use_cases.pause(context, account, seconds)
+        paused = use_cases.pause(context, account, seconds, command_line_actor(), reason)
         if paused.already_longer:
             typer.echo(f"{account.key} {describe_longer_pause(paused.until)}")
         elif seconds is None or paused.until is None:
@@ -57,7 +59,7 @@ def resume(
             print_note(
                 f"Warning: --now ignores the Retry-After of {account.key}; the provider may respond with a longer one."
             )
-        resumed = use_cases.resume(context, account, override=now)
+        resumed = use_cases.resume(context, account, command_line_actor(), override=now)
         override = f"To poll anyway: `willcall resume {account.key} --now`."
         typer.echo(f"{account.key} {describe_resume(resumed, context.stores.accounts.now(), override)}")
 

@@ -4,13 +4,13 @@ from typing import Annotated
 
 import typer
 
+from willcall.cli.actor import command_line_actor
 from willcall.cli.bootstrap import open_config, open_stores
 from willcall.cli.context import open_context
 from willcall.cli.output.console import print_json_line, print_note, stdout_console, strip_control_characters
 from willcall.cli.output.styles import plain_table
 from willcall.stores.dead_letters import DeadLetter
 from willcall.usecases.dead_letters import clear, dead_letter_schema, requeue
-from willcall.usecases.ports import Via
 from willcall.views.formatting import format_count, format_relative
 
 
@@ -26,10 +26,10 @@ def dead_letters(
     if requeue_id is not None and clear_all:
         raise typer.BadParameter("cannot be combined with --clear", param_hint="--requeue")
     if requeue_id is not None:
-        letter = requeue(open_context(), requeue_id, Via.COMMAND_LINE)
+        letter = requeue(open_context(), requeue_id, command_line_actor())
         typer.echo(f"Sent back to {strip_control_characters(letter.queue)}.")
     elif clear_all:
-        typer.echo(f"{format_count(clear(open_context(), Via.COMMAND_LINE), 'message')} deleted.")
+        typer.echo(f"{format_count(clear(open_context(), command_line_actor()), 'message')} deleted.")
     else:
         _print_list(as_json=as_json)
 

@@ -4,12 +4,12 @@ from typing import Annotated
 
 import typer
 
+from willcall.cli.actor import command_line_actor
 from willcall.cli.bootstrap import open_config, open_stores
 from willcall.cli.errors import FAILED
 from willcall.cli.output.console import print_json_line, print_note, stdout_console
 from willcall.cli.output.styles import plain_table
 from willcall.schemas.operations import TAKEN
-from willcall.usecases.ports import Via
 from willcall.usecases.reload import reload_processes
 from willcall.views.reload import describe_reload
 
@@ -22,7 +22,7 @@ def reload(
     Each process reads its own file, and takes all of it or nothing. Waits up to 10 s for the answers. The exit code is
     1 if a process refused its file or did not answer, or if no process was found.
     """
-    answers = reload_processes(open_stores(open_config()).processes, Via.COMMAND_LINE)
+    answers = reload_processes(open_stores(open_config()), command_line_actor())
     if not answers:
         print_note(
             "willcall: no process is running with this `redis_url`. If it has changed, restart the processes: "

@@ -6,7 +6,10 @@ from typing import Annotated
 import typer
 
 from schedules.sweeps import SWEEPS, run_sweep
+from willcall.cli.actor import command_line_actor
 from willcall.cli.context import open_context
+from willcall.orders.history import Action
+from willcall.usecases.history import record_action
 
 
 def sweep(
@@ -24,4 +27,5 @@ def sweep(
             typer.echo(f"{each}: running already in another process")
         else:
             results = ", ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in counts.items())
+            record_action(context, Action.SWEPT, command_line_actor(), f"{each}: {results}")
             typer.echo(f"{each}: {results}")

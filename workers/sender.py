@@ -12,7 +12,7 @@ from celery import Celery
 from kombu.exceptions import BatchPublishError, OperationalError
 from kombu.messaging import Producer
 
-from tasks.queues import QUEUES, TASK_IDS, poll_priority, poll_queue
+from tasks.queues import QUEUES, SWEEPS, TASK_IDS, poll_priority, poll_queue
 from willcall.orders.errors import BrokerUnavailableError
 from willcall.stores.dead_letters import DeadLetter
 from willcall.stores.messages import PollMessage
@@ -49,6 +49,14 @@ class CelerySender:
             self._app.send_task(name, args=args, countdown=countdown, queue=QUEUES[name], task_id=task_id)
         except OperationalError as error:
             log.warning("broker unreachable", sending=name, error=error)
+
+    def start_sweep(self, name: str) -> None:
+        """Send the task of a sweep, as beat does. Raises BrokerUnavailableError."""
+        try:
+            self._app.send_task("schedules.sweep", args=[name], queue=SWEEPS)
+        except OperationalError as error:
+            log.warning("broker unreachable", sending="sweep", error=error)
+            raise BrokerUnavailableError from None
 
     def requeue(self, letter: DeadLetter) -> None:
         """Send a dead letter back to its queue. Raises ValueError, BrokerUnavailableError."""

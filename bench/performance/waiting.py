@@ -129,6 +129,9 @@ class DiscardingSender:
     def send_task(self, name: str, args: Sequence[Any], countdown: float = 0.0) -> None:
         pass
 
+    def start_sweep(self, name: str) -> None:
+        pass
+
     def requeue(self, letter: DeadLetter) -> None:
         pass
 

@@ -212,6 +212,8 @@ class Event(Model):
     occurred_at: datetime
     data: Order
     """The order as it was after the change."""
+    sample: bool = False
+    """Whether it is only a sample, about an order that does not exist."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,17 +5,15 @@ from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path
-from pydantic import ValidationError
 
 from willcall.api.dependencies import ContextDep, NoParameters, override_requested
 from willcall.api.openapi import BODY_PROBLEMS, request_body, responses
-from willcall.api.problems import ProblemType, rejected
+from willcall.api.problems import ProblemType
 from willcall.api.request_body import json_body
-from willcall.api.request_models import Override, Pause
+from willcall.api.request_models import Override, Pause, read_model
 from willcall.api.responses import SchemaResponse
 from willcall.api.security import ActorDep, PrincipalDep
 from willcall.config import find_account
-from willcall.orders.submission import field_errors_of
 from willcall.providers.base import Account
 from willcall.schemas import accounts as schemas
 from willcall.schemas.base import utc
@@ -69,10 +67,7 @@ def pause_account(
 
     An existing pause that ends later is kept, as `until` shows. To shorten it, resume the account first.
     """
-    try:
-        wanted = Pause.model_validate(payload)
-    except ValidationError as error:
-        raise rejected(field_errors_of(error)) from None
+    wanted = read_model(Pause, payload)
     pause(context, account, wanted.seconds, actor, wanted.reason)
     return SchemaResponse(_view(context, account))
 

@@ -8,7 +8,19 @@ from anyio import create_task_group, sleep, to_thread
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 
-from willcall.api import accounts, batch, dead_letters, documents, events, health, history, metrics, orders, problems
+from willcall.api import (
+    accounts,
+    batch,
+    dead_letters,
+    documents,
+    events,
+    health,
+    history,
+    metrics,
+    operations,
+    orders,
+    problems,
+)
 from willcall.api import reload as reloading
 from willcall.api.board import routes as board
 from willcall.api.board.access import BoardAccess
@@ -18,11 +30,11 @@ from willcall.api.middleware import WORKER_THREADS, RequestMiddleware
 from willcall.api.openapi import DESCRIPTION, VERSION, install_openapi, responses
 from willcall.api.problems import ProblemType
 from willcall.api.request_body import BodyReceiver
-from willcall.api.request_models import Batch, Override, Pause
+from willcall.api.request_models import Batch, Look, Override, Pause, Redeliveries, Trigger
 from willcall.api.security import Access, DocumentationGuard, Role, require
 from willcall.api.webhooks import webhook_routes
 from willcall.config import Config
-from willcall.orders.submission import SubmitOrder
+from willcall.orders.submission import AmendOrder, SubmitOrder
 from willcall.runtime.heartbeat import BEAT, HeartbeatSender
 from willcall.runtime.live_config import Commit, LiveConfig
 from willcall.usecases.context import Context
@@ -63,16 +75,16 @@ def create_api(
     problems.install_error_handlers(app)
     backends, trusted = require(Role.BACKEND, Role.CLIENT), require(Role.BACKEND, Role.OPERATOR)
     app.include_router(_with_key(backends, orders.router, documents.router, batch.router, events.router))
-    app.include_router(_with_key(require(*Role), accounts.router, orders.operator_router))
+    app.include_router(_with_key(require(*Role), accounts.router, orders.operator_router, operations.router))
     app.include_router(_with_key(trusted, accounts.operator_router, dead_letters.router, history.router))
-    app.include_router(_with_key(require(Role.OPERATOR), reloading.router))
+    app.include_router(_with_key(require(Role.OPERATOR), reloading.router, operations.operator_router))
     app.include_router(webhook_routes(current))
     app.include_router(health.router)
     app.include_router(metrics.router)
     streams = board.install(app, context, exposed=exposed)
     if live:
         live.subscribe(partial(_prepare_access, app, exposed=exposed))
-    install_openapi(app, [SubmitOrder, Batch, Pause, Override])
+    install_openapi(app, [SubmitOrder, AmendOrder, Batch, Pause, Override, Look, Redeliveries, Trigger])
 
     def stop() -> None:
         streams.stop()

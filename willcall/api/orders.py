@@ -2,7 +2,8 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
+from fastapi.concurrency import run_in_threadpool
 
 from willcall.api.dependencies import (
     ContextDep,
@@ -13,14 +14,18 @@ from willcall.api.dependencies import (
     override_requested,
 )
 from willcall.api.openapi import BODY_PROBLEMS, request_body, responses
-from willcall.api.problems import ProblemType
+from willcall.api.problems import ProblemType, rejected
 from willcall.api.request_body import json_body
 from willcall.api.request_models import Override, read_submission
 from willcall.api.responses import SchemaResponse
 from willcall.api.security import ActorDep, PrincipalDep
+from willcall.api.uploads import NEW_TICKETS_BODY, new_tickets, upload_form
+from willcall.orders.errors import FieldError
 from willcall.orders.serialization import attempt_schema, order_schema
-from willcall.orders.submission import SubmitOrder
+from willcall.orders.submission import AmendOrder, SubmitOrder
 from willcall.schemas.orders import AttemptPage, Order, OrderPage
+from willcall.usecases.amend import amend_order
+from willcall.usecases.complete import complete_order
 from willcall.usecases.context import Context
 from willcall.usecases.notify import redeliver
 from willcall.usecases.orders import cancel_order, get_order, request_poll
@@ -102,7 +107,46 @@ def poll_order(
     return _order(context, order_id, 202)
 
 
-@router.post(
+@operator_router.patch(
+    "/{order_id}",
+    summary="Amend an order",
+    responses=responses(*BODY_PROBLEMS, ProblemType.NOT_FOUND, ok_200=Order),
+    openapi_extra=request_body(AmendOrder),
+)
+def amend(
+    context: ContextDep, actor: ActorDep, _: NoParameters, order_id: OrderIdDep, payload: Annotated[Any, json_body()]
+) -> SchemaResponse:
+    """Correct what was submitted: the quantity, the event's time, the callback URL. What you leave out stays.
+
+    A new quantity is looked at at once. Safe to repeat. Submitting the `id` again returns 200 with the original content
+    and with the amended one.
+    """
+    if not isinstance(payload, dict):
+        raise rejected([FieldError("body", "must be an object")])
+    amend_order(context, order_id, payload, actor)
+    return _order(context, order_id)
+
+
+@operator_router.post(
+    "/{order_id}/complete",
+    summary="Complete an order by hand",
+    responses=responses(*BODY_PROBLEMS, ProblemType.NOT_FOUND, ProblemType.CLOSED, ok_200=Order),
+    openapi_extra=NEW_TICKETS_BODY,
+)
+async def complete(
+    request: Request, context: ContextDep, actor: ActorDep, _: NoParameters, order_id: OrderIdDep
+) -> SchemaResponse:
+    """Make the order `fulfilled`, whatever its status, with the tickets that it has and those that you send.
+
+    For tickets that came another way, by mail for example, and for orders whose provider counts tickets differently:
+    without a body, the tickets that are here are all. No later answer of the provider undoes it. Safe to repeat.
+    """
+    async with upload_form(request) as form:
+        await run_in_threadpool(complete_order, context, order_id, new_tickets(form), actor)
+    return await run_in_threadpool(_order, context, order_id)
+
+
+@operator_router.post(
     "/{order_id}/cancel",
     name="cancel_order",
     summary="Cancel an order",
@@ -115,7 +159,7 @@ def cancel(context: ContextDep, actor: ActorDep, _: NoParameters, order_id: Orde
     return _order(context, order_id, 202)
 
 
-@router.post(
+@operator_router.post(
     "/{order_id}/redeliver",
     summary="Redeliver the latest event",
     status_code=202,

@@ -18,10 +18,12 @@ from willcall.orders.errors import (
     ConflictingOrderError,
     FieldError,
     NothingToDeliverError,
+    NotNowError,
     RejectedOrderError,
     UnknownAccountError,
     UnknownDeadLetterError,
     UnknownOrderError,
+    UnknownSweepError,
     UnusableDeadLetterError,
     WillcallError,
 )
@@ -120,9 +122,15 @@ def api_error_from(error: WillcallError) -> ProblemError:
             return rejected(error.errors)
         case ConflictingOrderError():
             return ProblemError(ProblemType.CONFLICT, str(error))
-        case ClosedOrderError() | NothingToDeliverError() | UnusableDeadLetterError():
+        case ClosedOrderError() | NotNowError() | NothingToDeliverError() | UnusableDeadLetterError():
             return ProblemError(ProblemType.CLOSED, str(error))
-        case UnknownOrderError() | UnknownAccountError() | UnknownDocumentError() | UnknownDeadLetterError():
+        case (
+            UnknownOrderError()
+            | UnknownAccountError()
+            | UnknownDocumentError()
+            | UnknownDeadLetterError()
+            | UnknownSweepError()
+        ):
             return ProblemError(ProblemType.NOT_FOUND, str(error))
         case BrokerUnavailableError():
             return unavailable("The broker")

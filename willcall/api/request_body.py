@@ -33,6 +33,8 @@ HEAD_START, SLOWEST = 10.0, 16 * 1024
 #: Bytes of a too large body that are read and dropped: clients that are still sending do not read the response.
 _MAX_DRAINED = 32 * 1024 * 1024
 
+#: Bytes of a body that are read from its file at a time.
+_CHUNK = 256 * 1024
 #: Large bodies that are received at once, each into its own file; more of them wait, unread.
 _MAX_FILES = 64
 #: Large bodies in memory at once. Parsed, they take several times their size.
@@ -85,6 +87,12 @@ class ReceivedBody:
         """Return the whole body. Blocks if it is large."""
         self._file.seek(0)
         return self._file.read()
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body in parts, so that a large one is never in memory as a whole."""
+        self._file.seek(0)
+        while chunk := await to_thread.run_sync(self._file.read, _CHUNK):
+            yield chunk
 
     def close(self) -> None:
         if self.large:
@@ -140,14 +148,14 @@ def _announced(request: Request) -> int:
 
 async def read_body(request: Request, largest: int = MAX_BODY_BYTES) -> bytes:
     """Return a small body. Raises ApiError."""
-    body = await _received(request, BodyLimits(largest))
+    body = await received_body(request, BodyLimits(largest))
     try:
         return body.read()
     finally:
         body.close()
 
 
-async def _received(request: Request, limits: BodyLimits) -> ReceivedBody:
+async def received_body(request: Request, limits: BodyLimits) -> ReceivedBody:
     """Return a body, which the caller closes. Raises ApiError."""
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise ProblemError(ProblemType.UNSUPPORTED, "send the body without Content-Encoding")
@@ -193,7 +201,7 @@ async def large_json(request: Request, limits: BodyLimits) -> AsyncIterator[Any]
     A large body is parsed in a thread, and holds one of few slots until the block ends.
     """
     receiver: BodyReceiver = request.app.state.body_receiver
-    body = await _received(request, limits)
+    body = await received_body(request, limits)
     try:
         _require_json(request)
         if body.large:

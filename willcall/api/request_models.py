@@ -1,12 +1,25 @@
 """JSON bodies of requests, beside `SubmitOrder`. Unknown fields are errors."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 
 from willcall.api.problems import rejected
 from willcall.api.security import Principal
 from willcall.orders.errors import FieldError
+from willcall.orders.samples import SAMPLES
+from willcall.orders.submission import CallbackUrl, Time, field_errors_of
+
+_Model = TypeVar("_Model", bound=BaseModel)
 
 
 class _RequestModel(BaseModel):
@@ -34,6 +47,51 @@ class Override(_RequestModel):
     )
 
 
+def _sample(name: str) -> str:
+    if name not in SAMPLES:
+        raise ValueError(f"must be one of {', '.join(SAMPLES)}")
+    return name
+
+
+class Redeliveries(_RequestModel):
+    """Which orders' latest events to deliver again. At least one of `since` and `undelivered` is required."""
+
+    since: Time | None = Field(default=None, description="Orders with an event since then (RFC 3339).")
+    undelivered: bool = Field(
+        default=False, strict=True, description="Only orders whose latest event was not delivered yet."
+    )
+    cursor: str | None = Field(
+        default=None, max_length=64, description="The `next_cursor` of an earlier call, to continue it."
+    )
+
+    @model_validator(mode="after")
+    def _chosen(self) -> Self:
+        if self.since is None and not self.undelivered:
+            raise ValueError("one of since and undelivered is required")
+        return self
+
+
+class Look(_RequestModel):
+    """What to look at. `quantity` is required for a reference that stands for all that a user has bought."""
+
+    provider: str = Field(description="The provider.")
+    reference: str = Field(description="The provider's reference of the order.")
+    account: str = Field(default="default", description="The account at the provider.")
+    quantity: int | None = Field(default=None, strict=True, description="How many tickets were bought.")
+    language: str | None = Field(default=None, description="The language of the tickets, such as en.")
+
+
+class Trigger(_RequestModel):
+    """Which sample to send, and where."""
+
+    status: Annotated[str, AfterValidator(_sample), Field(json_schema_extra={"enum": [*SAMPLES]})] = Field(
+        description="The event: a status to which an order came, or updated, attention or at_risk."
+    )
+    callback_url: CallbackUrl | None = Field(
+        default=None, description="Where to send it; by default to the configured callback URL."
+    )
+
+
 #: Each item is validated on its own: an invalid order does not make the batch invalid.
 _ORDER = {"$ref": "#/components/schemas/SubmitOrder"}
 
@@ -51,3 +109,11 @@ def read_submission(payload: Any, principal: Principal, name: str) -> dict[str, 
     if payload.get("client") not in (None, principal.client):
         raise rejected([FieldError("client", "is decided by the key; leave it out")])
     return {**payload, "client": principal.client}
+
+
+def read_model(model: type[_Model], payload: Any) -> _Model:
+    """Return a JSON body as a model. Raises ApiError with all its errors."""
+    try:
+        return model.model_validate(payload)
+    except ValidationError as error:
+        raise rejected(field_errors_of(error)) from None

@@ -1,6 +1,7 @@
 """Options and arguments that several commands share, and the parsers of their values."""
 
 import re
+import time
 from datetime import datetime
 from typing import Annotated
 
@@ -25,6 +26,13 @@ def parse_duration(text: str) -> float:
     if not 0 < seconds <= LONGEST_DURATION:
         raise typer.BadParameter("must be more than 0 and at most 366d")
     return seconds
+
+
+def parse_since(text: str) -> float:
+    """Return the epoch second of an ISO 8601 time, or of so long ago (`90`, `15m`, `2h`). Raises typer.BadParameter."""
+    if re.match(r"\d{4}-", text):
+        return parse_time(text).timestamp()
+    return time.time() - parse_duration(text)
 
 
 def parse_time(text: str) -> datetime:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from random import Random
 
+from willcall.orders.completion import is_completed_by_hand
 from willcall.orders.countdown import next_poll
 from willcall.orders.hints import FALLBACK_WAIT, hint_until, throttled_until
 from willcall.orders.model import (
@@ -175,7 +176,7 @@ def _finish(order: Order, outcome: Outcome, status: Status, reason: str | None, 
     """
     if status is order.status:
         why = "still " + status
-    elif can_become(order.status, status):
+    elif can_become(order.status, status) and not is_completed_by_hand(order):
         order = replace(order, status=status, reason=reason, attention=None, finished_at=now, ended_by=EndedBy.PROVIDER)
         why = reason or status.value
     else:

@@ -40,6 +40,10 @@ class ClosedOrderError(WillcallError):
     """The order's status no longer allows this."""
 
 
+class NotNowError(WillcallError):
+    """No request may be sent now; the message says why."""
+
+
 class NothingToDeliverError(WillcallError):
     """The order has no callback URL, or no event yet."""
 
@@ -54,6 +58,11 @@ class UnusableDeadLetterError(WillcallError):
 
     def __init__(self, letter_id: str, why: str) -> None:
         super().__init__(f"dead letter {letter_id} cannot be requeued: {why}")
+
+
+class UnknownSweepError(WillcallError):
+    def __init__(self, name: str, known: list[str]) -> None:
+        super().__init__(f"there is no sweep {name[:100]}; there are {', '.join(known)}")
 
 
 class BrokerUnavailableError(WillcallError):

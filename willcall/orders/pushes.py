@@ -6,6 +6,7 @@
 import math
 from dataclasses import dataclass, replace
 
+from willcall.orders.completion import is_completed_by_hand
 from willcall.orders.model import OPEN, Attention, EndedBy, Order, Status, Ticket, can_become
 from willcall.orders.outcomes import Cancelled, Declined, outcome_name
 from willcall.orders.ticket_admissions import count_admissions
@@ -142,7 +143,7 @@ def _evaluate_tickets(order: Order, push: TicketsPush, now: float) -> PushResult
 
 def _evaluate_outcome(order: Order, outcome: Declined | Cancelled, status: Status, now: float) -> PushResult:
     name = outcome_name(outcome)
-    if can_become(order.status, status):
+    if can_become(order.status, status) and not is_completed_by_hand(order):
         provider_status = outcome.provider_status or order.provider_status
         after = _finished(replace(order, provider_status=provider_status), status, outcome.reason, now)
         return PushResult(after, progress_of(after, outcome.reason), name, changed=True)

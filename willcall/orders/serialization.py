@@ -22,7 +22,7 @@ def known_members(kind: type[Any], document: Mapping[str, Any]) -> dict[str, Any
 
 
 def ticket_to_json(ticket: Ticket) -> dict[str, Any]:
-    return _ticket(ticket).to_json()
+    return ticket_schema(ticket).to_json()
 
 
 def ticket_from_json(document: Mapping[str, Any]) -> Ticket:
@@ -48,7 +48,7 @@ def order_schema(order: Order) -> schemas.Order:
         next_poll_at=utc(order.next_poll_at),
         deadline_at=utc(order.deadline_at),
         finished_at=utc(order.finished_at),
-        tickets=tuple(map(_ticket, order.tickets)),
+        tickets=tuple(map(ticket_schema, order.tickets)),
         callback_url=order.callback_url,
         metadata=order.metadata,
         client=order.client,
@@ -83,7 +83,7 @@ def order_needs(order: Order) -> schemas.Needs | None:
     return schemas.Needs(what="personalization", until=None, url=None, detail=ORDER_TROUBLES[order.attention].what)
 
 
-def _ticket(ticket: Ticket) -> schemas.Ticket:
+def ticket_schema(ticket: Ticket) -> schemas.Ticket:
     return schemas.Ticket(
         kind=ticket.kind.value,
         document=ticket.document,

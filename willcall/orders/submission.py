@@ -59,7 +59,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
 
-def _printable(value: str) -> str:
+def check_printable(value: str) -> str:
+    """Return text without control characters. Raises ValueError."""
     if _CONTROL.search(value):
         raise ValueError("must not contain control characters")
     return value
@@ -85,7 +86,7 @@ def check_web_url(value: str) -> str:
         raise ValueError("must be an http(s) URL")
     if "@" in parts.netloc:
         raise ValueError("must not contain credentials: callbacks are signed instead")
-    return _printable(value)
+    return check_printable(value)
 
 
 def _limit_entries(value: object) -> object:
@@ -111,11 +112,18 @@ def _new_id() -> str:
 Time = Annotated[AwareDatetime, BeforeValidator(_iso_8601), AfterValidator(_plausible)]
 _URL = Field(json_schema_extra={"format": "uri", "pattern": "^https?://[^/]"})
 
+Quantity = Annotated[int, Field(strict=True, ge=1, le=10_000)]
+CallbackUrl = Annotated[str, _URL, StringConstraints(max_length=2_048), AfterValidator(check_web_url)]
 OrderId = Annotated[str, StringConstraints(pattern=_ORDER_ID_PATTERN)]
 Group = Annotated[
-    str, StringConstraints(min_length=1, max_length=256, strip_whitespace=True), AfterValidator(_printable)
+    str, StringConstraints(min_length=1, max_length=256, strip_whitespace=True), AfterValidator(check_printable)
 ]
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+
+
+def _without_default(schema: dict[str, Any]) -> None:
+    """Remove the default of a field that has none: if it is left out, nothing changes."""
+    schema.pop("default", None)
 
 
 class SubmitOrder(BaseModel):
@@ -134,15 +142,15 @@ class SubmitOrder(BaseModel):
     reference: Annotated[
         str,
         StringConstraints(min_length=1, max_length=256, strip_whitespace=True),
-        AfterValidator(_printable),
+        AfterValidator(check_printable),
     ]
     id: OrderId = Field(default_factory=_new_id)
     account: Name = "default"
-    quantity: Annotated[int, Field(strict=True, ge=1, le=10_000)] | None = None
+    quantity: Quantity | None = None
     not_before: Time | None = None
     bought_at: Time | None = None
     delivery: DeliverySpeed = DeliverySpeed.INSTANT
-    callback_url: Annotated[str, _URL, StringConstraints(max_length=2_048), AfterValidator(check_web_url)] | None = None
+    callback_url: CallbackUrl | None = None
     language: Annotated[str, StringConstraints(pattern=_LANGUAGE_PATTERN)] | None = None
     metadata: Annotated[dict[str, str], BeforeValidator(_limit_entries), AfterValidator(_limit_size)] = Field(
         default_factory=dict
@@ -174,6 +182,25 @@ class SubmitOrder(BaseModel):
         )
 
 
+class AmendOrder(BaseModel):
+    """Corrections of what was submitted. What is left out stays; null removes it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    quantity: Quantity = Field(default=1, json_schema_extra=_without_default)
+    event_at: Time | None = Field(default=None, json_schema_extra=_without_default)
+    callback_url: CallbackUrl | None = Field(default=None, json_schema_extra=_without_default)
+
+    def changes(self) -> dict[str, Any]:
+        """Return the fields of `Order` that were given."""
+        values = {
+            "quantity": self.quantity,
+            "event_at": _seconds(self.event_at),
+            "callback_url": self.callback_url,
+        }
+        return {name: values[name] for name in self.model_fields_set}
+
+
 def _seconds(moment: datetime | None) -> float | None:
     return None if moment is None else moment.timestamp()
 
@@ -184,6 +211,16 @@ def parse_submission(payload: Mapping[str, Any]) -> SubmitOrder:
         raise RejectedOrderError([FieldError("", f"has more than {_MAX_FIELDS} fields")])
     try:
         return SubmitOrder.model_validate(dict(payload))
+    except ValidationError as error:
+        raise RejectedOrderError(truncate_errors(field_errors_of(error))) from None
+
+
+def parse_amendment(payload: Mapping[str, Any]) -> AmendOrder:
+    """Return the validated payload. Raises RejectedOrderError with everything that is wrong with it."""
+    if not payload:
+        raise RejectedOrderError([FieldError("", "names nothing to change")])
+    try:
+        return AmendOrder.model_validate(dict(payload))
     except ValidationError as error:
         raise RejectedOrderError(truncate_errors(field_errors_of(error))) from None
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from willcall.schemas.base import OPTIONAL, OneOf, Schema
+from willcall.schemas.orders import Ticket
 
 DeadLetterReason = Annotated[
     str,
@@ -117,3 +118,62 @@ class HistoryPage(Schema):
 
     items: tuple[HistoryEntry, ...]
     next_cursor: None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RedeliveryResult(Schema):
+    """How far redeliveries have come."""
+
+    redelivered: int
+    """How many orders' latest events are sent again."""
+    skipped: int
+    """How many orders have no event to send, or no address to send it to."""
+    next_cursor: str | None
+    """Call again with it as `cursor` to continue; null if all are done."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TriggerResult(Schema):
+    """What the backend answered to a sample event."""
+
+    accepted: bool
+    """Whether it answered 2xx."""
+    event_id: str
+    """The `webhook-id` of the sample."""
+    type: str
+    host: str
+    """Where the sample was sent."""
+    http_status: int | None
+    """Null if there was no response; `why` says what happened."""
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepStarted(Schema):
+    """A sweep that a worker will run now."""
+
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LookResult(Schema):
+    """What a provider says about a reference now."""
+
+    provider: str
+    account: str
+    outcome: str
+    """What the answer means, in the words of an order's attempts."""
+    http_status: int | None
+    provider_status: str | None
+    """The provider's own word."""
+    attention: str | None
+    """Why an order would need attention."""
+    detail: str | None
+    expected: int | None
+    """How many tickets there are to be, if the provider says so."""
+    tickets: tuple[Ticket, ...]
+    """The tickets that the provider lists. Their files are not fetched."""
+    retry_at: datetime | None
+    """No other request about this reference may be sent before, as the provider asked."""
+    issuing_at: datetime | None
+    """When the provider says that it will issue the tickets."""

@@ -169,6 +169,8 @@ class EventHeader(Schema):
     """`order.<status>`, or another change of which a backend is notified."""
     order_id: str
     occurred_at: datetime
+    sample: bool | None = field(default=None, metadata=OPTIONAL)
+    """True if it is only a sample, about an order that does not exist; otherwise left out."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -183,14 +183,27 @@ class AccountStore:
         args = {"throttled_for": milliseconds(throttled_after), "alert": alert_arguments(alert)}
         return bool(self._scripts["alert_long_throttle"](keys=_keys(account, account, alert), args=args))
 
-    def reserve_token(self, account: str, rate: Rate, kind: BookingKind, booking_id: str) -> Reservation:
-        """Take a token for a request that is no attempt, or book the next free slot."""
+    def reserve_token(
+        self, account: str, rate: Rate, kind: BookingKind, booking_id: str, *, express: bool = False
+    ) -> Reservation:
+        """Take a token for a request that is no attempt, or book the next free slot; `express`: also of that share."""
         bucket = rate.bucket(account)
         now, verdict, *at = self._scripts["reserve_token"](
             keys=[keys.account(account), keys.tokens(bucket), *lanes(bucket)],
-            args={"booking": booking_name(kind, booking_id), "rate": rate_arguments(rate)},
+            args={
+                "booking": booking_name(kind, booking_id),
+                "rate": rate_arguments(rate),
+                "express": express or None,
+            },
         )
         return Reservation(verdict == "go", now / 1_000, float(at[0]) / 1_000 if at else None)
+
+    def return_slot(self, bucket: str, kind: BookingKind, booking_id: str) -> None:
+        """Give up a booked slot that will not be used."""
+        pipe = self._redis.pipeline()
+        for lane in lanes(bucket):
+            pipe.zrem(lane, booking_name(kind, booking_id))
+        pipe.execute()
 
     def pause(self, account: str, until: float | None) -> PauseResult:
         """Send nothing to the account until an epoch second, or until it is resumed. A longer pause remains."""

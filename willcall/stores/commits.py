@@ -19,6 +19,7 @@ from willcall.stores.events import NewEvent, event_arguments
 from willcall.stores.messages import Reschedule, read_reschedules
 from willcall.stores.operator_events import OperatorAlert, alert_arguments, alert_keys, order_subject
 from willcall.stores.scripts import load
+from willcall.stores.submissions import AmendedSpec
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -61,7 +62,7 @@ class Commit:
     `bucket`: the account's token bucket; empty if that is its own.
     `measures`: counted for the account (see `willcall.orders.statistics`).
     `throttled`: its hint is for the whole account. `answered`: a good answer that was not reported to the account;
-    earlier failures no longer count as in a row.
+    earlier failures no longer count as in a row. `amended`: what was submitted, if it was corrected.
     """
 
     before: Order
@@ -83,6 +84,7 @@ class Commit:
     measures: tuple[str, ...] = ()
     throttled: bool = False
     answered: bool = False
+    amended: AmendedSpec | None = None
 
     @property
     def confirms(self) -> bool:
@@ -152,6 +154,7 @@ class CommitStore:
                 keys.account(account),
                 *booking_indexes(bucket),
                 keys.CHANGES,
+                keys.spec(before.id),
                 *_client_keys(before, after),
             ],
             args={
@@ -180,6 +183,7 @@ class CommitStore:
                 "alert": alert_arguments(commit.alert) if commit.alert else None,
                 "throttled": commit.throttled or None,
                 "answered": commit.answered or None,
+                "amended": _amended_arguments(commit.amended) if commit.amended else None,
                 "ownership": _ownership_arguments(before, commit.owns) if commit.owns else None,
             },
         )
@@ -189,6 +193,11 @@ class CommitStore:
             return None
         delivery = DeliveryMessage(before.id, *message) if message else None
         return CommitResult(due / 1_000, delivery, read_reschedules(reschedules))
+
+
+def _amended_arguments(amended: AmendedSpec) -> dict[str, Any]:
+    arguments = {"spec": amended.text, "digest": amended.digest}
+    return arguments if amended.event is None else {**arguments, "event": amended.event}
 
 
 def _client_keys(before: Order, after: Order) -> list[str]:

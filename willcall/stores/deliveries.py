@@ -294,6 +294,22 @@ class DeliveryStore:
         """
         return read_oldest(self._redis, self._recipients.pending, count)
 
+    def pending_after(self, after: float | None, count: int) -> list[tuple[str, float]]:
+        """Return about `count` subjects with pending events, oldest first, that have been pending since later.
+
+        More, if many have been since the same moment: the time of the last one is where the next call continues.
+        """
+        start = "-inf" if after is None else f"({round(after * 1_000)}"
+        index = self._recipients.pending
+        found = cast(
+            "list[tuple[str, float]]", self._redis.zrangebyscore(index, start, "+inf", 0, count, withscores=True)
+        )
+        if len(found) == count:
+            last = found[-1][1]
+            found = [entry for entry in found if entry[1] < last]
+            found += cast("list[tuple[str, float]]", self._redis.zrangebyscore(index, last, last, withscores=True))
+        return [(name, since / 1_000) for name, since in found]
+
     def hosts(self, subjects: Sequence[str]) -> list[str]:
         """Return the hosts that subjects' latest events are sent to, empty for none."""
         pipe = self._redis.pipeline(transaction=False)

@@ -93,6 +93,13 @@ class EventStore:
             pipe.xrange(stream, f"({cursor}" if cursor else "-", "+", 1)
         return [bool(found) for found in pipe.execute()]
 
+    def latest(self, order_ids: Sequence[str]) -> list[str | None]:
+        """Return the cursors of orders' latest events, in the same order."""
+        pipe = self._redis.pipeline(transaction=False)
+        for order_id in order_ids:
+            pipe.hget(keys.order(order_id), "events")
+        return [cursors.split()[-1] if cursors else None for cursors in pipe.execute()]
+
     def list_for_order(self, order_id: str) -> list[StoredEvent]:
         """Return the stored events of an order, oldest first."""
         cursors = cast("str | None", self._redis.hget(keys.order(order_id), "events"))

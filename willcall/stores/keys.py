@@ -163,6 +163,11 @@ def throttled(account_key: str) -> str:
     return f"{PREFIX}throttled:{account_key}"
 
 
+def lookup(account_key: str, digest: str) -> str:
+    """String: no look at a reference (by its digest) may be sent. Expires when one may be again."""
+    return f"{PREFIX}lookup:{account_key}:{digest}"
+
+
 def list_wait(account_key: str) -> str:
     """String: the account's list of orders is not requested. Expires when it may be again."""
     return f"{PREFIX}list:{account_key}:wait"

@@ -14,6 +14,7 @@ from willcall.stores.history import HistoryStore
 from willcall.stores.inbox import Inbox
 from willcall.stores.leases import LeaseStore
 from willcall.stores.listing import OrderListing
+from willcall.stores.lookups import LookupStore
 from willcall.stores.oauth import OAuthStore
 from willcall.stores.operator_events import OperatorEventStore
 from willcall.stores.orders import OrderStore
@@ -53,6 +54,7 @@ class Stores:
     sweeps: SweepStore
     dead_letters: DeadLetterStore
     history: HistoryStore
+    lookups: LookupStore
     schema: SchemaStore
 
     @classmethod
@@ -83,5 +85,6 @@ class Stores:
             sweeps=SweepStore(redis),
             dead_letters=DeadLetterStore(redis),
             history=HistoryStore(redis),
+            lookups=LookupStore(redis),
             schema=SchemaStore(redis),
         )

@@ -1,10 +1,12 @@
 """New orders."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from hashlib import blake2b
 from secrets import token_hex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from willcall.orders.model import Order, Status
 from willcall.stores import keys
@@ -51,6 +53,15 @@ class SubmitResult:
     pushes_ahead: bool
 
 
+@dataclass(frozen=True, slots=True)
+class AmendedSpec:
+    """What was submitted, after a correction: JSON, the digest of the whole content, and `event` in milliseconds."""
+
+    text: str
+    digest: str
+    event: int | None
+
+
 class SubmissionStore:
     """Submissions in Redis."""
 
@@ -71,6 +82,17 @@ class SubmissionStore:
             for new, (outcome, due, now, pushes) in zip(new_orders, replies, strict=True)
         ]
 
+    def amended(self, order: Order, changes: Mapping[str, Any]) -> AmendedSpec:
+        """Return what a stored order's submission becomes with some of its fields changed.
+
+        The stored text is changed rather than made anew: a time is not exactly the same after it was seconds.
+        """
+        stored = json.loads(cast("str", self._redis.get(keys.spec(order.id))))
+        times = {name: optional_milliseconds(changes[name]) for name in ("event_at",) if name in changes}
+        spec = {name: value for name, value in {**stored, **changes, **times}.items() if value is not None}
+        not_before = None if order.not_before is None else round(order.not_before * 1_000)
+        return AmendedSpec(compact_json(spec), _digest(order, not_before, spec), spec.get("event_at"))
+
     def confirm_sent(self, order_ids: Sequence[str]) -> None:
         """Record that the first messages of orders were sent. Until then, submitting again sends them again."""
         with self._redis.pipeline(transaction=False) as pipe:
@@ -79,10 +101,14 @@ class SubmissionStore:
             pipe.execute()
 
 
-def submission_text(order: Order) -> str:
-    """Return the text whose digest distinguishes a repeated submission from a conflicting one."""
-    not_before = optional_milliseconds(order.not_before)
-    return compact_json([order.provider, order.account, "" if not_before is None else not_before, spec_of(order)])
+def submission_digest(order: Order) -> str:
+    """Return the digest that distinguishes a repeated submission from a conflicting one."""
+    return _digest(order, optional_milliseconds(order.not_before), spec_of(order))
+
+
+def _digest(order: Order, not_before: int | None, spec: Mapping[str, Any]) -> str:
+    text = compact_json([order.provider, order.account, "" if not_before is None else not_before, spec])
+    return blake2b(text.encode(), digest_size=12).hexdigest()
 
 
 def _submission(new: NewOrder) -> tuple[Sequence[str], Arguments]:

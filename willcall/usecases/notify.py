@@ -15,10 +15,11 @@ from willcall.http.messages import HttpLimits
 from willcall.http.outbound import RequestFailure
 from willcall.orders.callbacks import CallbackStatus, PostResult, decide_delivery, is_accepted
 from willcall.orders.errors import NothingToDeliverError
-from willcall.orders.model import Attention
 from willcall.orders.history import Action, Actor
+from willcall.orders.model import Attention
 from willcall.orders.outcomes import Malformed
 from willcall.orders.retry_after import retry_after_seconds
+from willcall.orders.samples import SampleEvent
 from willcall.orders.urls import callback_host
 from willcall.stores.codec import compact_json
 from willcall.stores.deliveries import (
@@ -77,7 +78,7 @@ def alert_once(context: Context, message: DeliveryMessage) -> tuple[DeliveryMess
         url = context.settings.notify.ops_url
         if url is None:
             return PostResult(None, "notify.ops_url is no longer set", refused=True)
-        posted = _post(context, url, event, claim.now, context.settings.notify.secret, trusted=True)
+        posted = post_event(context, url, event, claim.now, context.settings.notify.secret, trusted=True)
         if claim.tries == 0 and not is_accepted(posted.status):
             log.warning("operator alert failed", subject=message.subject, http=posted.status, why=posted.why)
         return posted
@@ -163,19 +164,20 @@ def _post_to_backend(context: Context, claim: DeliveryClaim, event: StoredEvent 
     url = settings.callback_url(claim.client, claim.url)
     if not url:
         return PostResult(None, "there is no callback_url any more")
-    posted = _post(context, url, event, claim.now, settings.signing_secrets(claim.client))
+    posted = post_event(context, url, event, claim.now, settings.signing_secrets(claim.client))
     return replace(posted, host=callback_host(url))
 
 
-def _post(
+def post_event(
     context: Context,
     url: str,
-    event: StoredEvent | OperatorEvent,
+    event: StoredEvent | OperatorEvent | SampleEvent,
     now: float,
     secrets: Sequence[SecretStr],
     *,
     trusted: bool = False,
 ) -> PostResult:
+    """Send an event once, signed by each of the secrets. `trusted`: the configuration names the URL."""
     body = compact_json(event.to_json())
     headers = _headers(event.id, body, int(now), secrets)
     reply = context.outbound.post(url, body.encode(), headers, LIMITS, trusted=trusted)

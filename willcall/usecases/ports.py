@@ -50,6 +50,9 @@ class Sender(Protocol):
     def send_task(self, name: str, args: Sequence[Any], countdown: float = 0.0) -> None:
         """Send any other task, to run in `countdown` seconds."""
 
+    def start_sweep(self, name: str) -> None:
+        """Send the task of a sweep. Raises BrokerUnavailableError."""
+
     def requeue(self, letter: DeadLetter) -> None:
         """Send a dead letter back to its queue. Raises ValueError if it is no message, and BrokerUnavailableError."""
 

@@ -8,7 +8,7 @@ from willcall.orders.countdown import earliest_poll_at
 from willcall.orders.decision import AccountSignal, Decision, cancel, decide, expire, interpret
 from willcall.orders.history import Action, Actor, timeline_entry
 from willcall.orders.model import CLOSED, OPEN, Attempt, Attention, Order
-from willcall.orders.outcomes import Malformed, NotReady, Outcome, outcome_name
+from willcall.orders.outcomes import Issued, Malformed, NotReady, Outcome, PartlyIssued, outcome_name
 from willcall.orders.ticket_documents import missing_document_urls
 from willcall.providers.base import Account
 from willcall.stores.accounts import AccountHealth
@@ -83,6 +83,8 @@ def settle_attempt(
         if due is not None:
             return next_message(commit, due)
         before = _changed_order(context, before)
+        if before and before.quantity != order.quantity:
+            result = replace(result, outcome=_for_another_quantity(result.outcome))
     _log_superseded(order)
     return None
 
@@ -146,6 +148,19 @@ def _owned_by_another_order(outcome: Outcome) -> NotReady:
     """Return what a response means if another order of the same user took its tickets at the same moment."""
     detail = "another order of the user has got these tickets"
     return NotReady(retry_after=outcome.retry_after, provider_status=outcome.provider_status, detail=detail)
+
+
+def _for_another_quantity(outcome: Outcome) -> Outcome:
+    """Return what a response means if the quantity was amended meanwhile: another one decides whether these are all."""
+    if not isinstance(outcome, Issued):
+        return outcome
+    return PartlyIssued(
+        outcome.tickets,
+        provider_status=outcome.provider_status,
+        detail="the quantity was amended meanwhile",
+        retry_after=outcome.retry_after,
+        not_before=outcome.not_before,
+    )
 
 
 def _log_superseded(order: Order) -> None:

@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -23,7 +22,7 @@ from willcall.providers.base import Account
 from willcall.providers.registry import ADAPTERS
 from willcall.stores.connection import StoreError
 from willcall.stores.documents import StorageError
-from willcall.stores.submissions import NewOrder, SubmitOutcome, submission_text
+from willcall.stores.submissions import NewOrder, SubmitOutcome, submission_digest
 from willcall.usecases.apply_pushes import apply_inbox
 from willcall.usecases.context import Context
 from willcall.usecases.failures import guarded
@@ -104,15 +103,16 @@ def _read(context: Context, payload: Mapping[str, Any]) -> NewOrder | RejectedOr
     """Return the order to store, or all errors of the payload."""
     try:
         submission = parse_submission(payload)
-        account = _account(context, submission)
+        account = check_account(context, submission)
         _check_callback_url(context, submission)
     except RejectedOrderError as error:
         return error
     order = submission.order()
-    return NewOrder(order, _digest(order), account.polling.ceiling)
+    return NewOrder(order, submission_digest(order), account.polling.ceiling)
 
 
-def _account(context: Context, submission: SubmitOrder) -> Account:
+def check_account(context: Context, submission: SubmitOrder) -> Account:
+    """Return the account that a submission names. Raises RejectedOrderError if it cannot be used for it."""
     if submission.provider not in ADAPTERS:
         known = ", ".join(sorted(ADAPTERS))
         raise RejectedOrderError(
@@ -155,7 +155,3 @@ def _check_callback_url(context: Context, submission: SubmitOrder) -> None:
     why = context.outbound.refusal(submission.callback_url) if submission.callback_url else None
     if why:
         raise RejectedOrderError([FieldError("callback_url", why)])
-
-
-def _digest(order: Order) -> str:
-    return blake2b(submission_text(order).encode(), digest_size=12).hexdigest()

@@ -23,16 +23,24 @@ class NoToken:
 
 
 def take_token(
-    context: Context, account: Account, booker: BookingKind, booker_id: str, patience: float
+    context: Context,
+    account: Account,
+    booker: BookingKind,
+    booker_id: str,
+    patience: float,
+    *,
+    express: bool = False,
 ) -> Token | NoToken:
     """Take a token, waiting for it up to `patience` seconds. Otherwise its slot stays booked, to be claimed again then.
 
-    A 429 that only this process knows of counts too.
+    A 429 that only this process knows of counts too. `express`: somebody waits for the answer.
     """
     until = time.monotonic() + patience
     while True:
         claimed = time.monotonic()
-        reservation = context.stores.accounts.reserve_token(account.key, account.rate, booker, booker_id)
+        reservation = context.stores.accounts.reserve_token(
+            account.key, account.rate, booker, booker_id, express=express
+        )
         if reservation.granted:
             time.sleep(reservation.wait)
             return NoToken(None) if context.throttles.blocks(account.bucket, claimed) else Token(claimed)
@@ -41,3 +49,8 @@ def take_token(
         if time.monotonic() + reservation.wait > until:
             return NoToken(reservation.wait)
         time.sleep(reservation.wait)
+
+
+def return_token(context: Context, account: Account, booker: BookingKind, booker_id: str) -> None:
+    """Give up a booked slot that will not be used."""
+    context.stores.accounts.return_slot(account.bucket, booker, booker_id)

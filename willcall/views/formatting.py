@@ -8,6 +8,7 @@ from willcall.views.accounts import account_trouble
 
 if TYPE_CHECKING:
     from willcall.orders.model import EndedBy, Order, Ticket
+    from willcall.schemas.operations import LookResult
     from willcall.stores.accounts import AccountState, ResumeOutcome
     from willcall.stores.document_fetches import FetchProgress
     from willcall.stores.schedule import ExpediteResult
@@ -147,3 +148,19 @@ def describe_longer_pause(until: float | None) -> str:
     """Return that an account is paused for longer already, to follow its name."""
     end = format_timestamp(until) if until else "resumed"
     return f"is already paused for longer, until {end}. To shorten the pause, resume the account first."
+
+
+def describe_look(found: "LookResult") -> str:
+    """Return what a provider says about a reference, in a sentence or two."""
+    of = f" of {found.expected}" if found.expected else ""
+    facts = [
+        f"HTTP {found.http_status}" if found.http_status else "no response",
+        f"status {found.provider_status}" if found.provider_status else None,
+        f"{format_count(len(found.tickets), 'ticket')}{of}",
+        found.detail,
+    ]
+    words = (
+        f"{found.provider}/{found.account} says: {found.outcome.replace('_', ' ')} ({'; '.join(filter(None, facts))})."
+    )
+    until = f" No request before {format_timestamp(found.retry_at.timestamp())}." if found.retry_at else ""
+    return words + until

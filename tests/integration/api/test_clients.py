@@ -82,7 +82,7 @@ def shop(api: Running, redis_server: EmbeddedRedis, stores: Stores) -> Shop:
 
 def test_no_call_shows_or_changes_what_belongs_to_another_client(shop: Shop, stores: Stores) -> None:
     """Every call of the OpenAPI document has a rule here, so that a new one cannot be forgotten."""
-    before = stores.orders.get_many([shop.theirs, "of-nobody"]), stores.deliveries.pending().count
+    before = _of_others(shop, stores)
     document = shop.api.get("/openapi.json").json()
     operations = [(method.upper(), path) for path, item in document["paths"].items() for method in item]
     assert len(operations) > 15
@@ -90,7 +90,13 @@ def test_no_call_shows_or_changes_what_belongs_to_another_client(shop: Shop, sto
         rule = _of_an_order if "{order_id}" in path else RULES.get((method, path))
         assert rule, f"{method} {path} has no rule: may clients call it, and what do they see?"
         rule(shop, method, path)
-    assert before == (stores.orders.get_many([shop.theirs, "of-nobody"]), stores.deliveries.pending().count)
+    assert before == _of_others(shop, stores)
+
+
+def _of_others(shop: Shop, stores: Stores) -> Any:
+    """A look counts as a request about its reference, whoever waits for it: the provider's minimum interval holds."""
+    orders = stores.orders.get_many([shop.theirs, "of-nobody"])
+    return [order and replace(order, last_poll_at=None) for order in orders], stores.deliveries.pending().count
 
 
 def _of_an_order(shop: Shop, method: str, path: str) -> None:
@@ -106,7 +112,7 @@ def _of_an_order(shop: Shop, method: str, path: str) -> None:
         assert answers[0] == answers[1] == answers[2]
         assert answers[0][0] in {403, 404, 422}, (method, path, body, answers[0])
     filled = path.replace("{order_id}", shop.own).replace("{document_id}", shop.document)
-    assert shop.call(method, filled).status_code in ({404} if "{document_id}" in path else range(200, 410))
+    assert shop.call(method, filled).status_code in ({404} if "{document_id}" in path else range(200, 423))
 
 
 def _list(shop: Shop, method: str, path: str) -> None:
@@ -187,6 +193,27 @@ def _forbidden(shop: Shop, method: str, path: str) -> None:
         assert refused["detail"] == "this call is not for the key of a client"
 
 
+def _look(shop: Shop, method: str, path: str) -> None:
+    for account in ({"provider": "tixstock"}, {"account": "no-such"}):
+        body = {"provider": "tiqets", "reference": "rivals-reference", **account}
+        refused = problem(shop.call(method, path, body), 422, "rejected")
+        assert refused["detail"].endswith("; it can use: tiqets/default")
+    problem(shop.call(method, path, {"provider": "tiqets", "reference": "1", "client": "rival"}), 422, "rejected")
+    assert shop.call(method, path, {"provider": "tiqets", "reference": "rivals-reference"}).status_code == 200
+
+
+def _redeliveries(shop: Shop, method: str, path: str) -> None:
+    for body in ({"undelivered": True}, {"since": "2020-01-01T00:00:00Z"}):
+        result = shop.call(method, path, body).json()
+        assert result == {"redelivered": 0, "skipped": int("since" in body), "next_cursor": None}
+
+
+def _trigger(shop: Shop, method: str, path: str) -> None:
+    refused = problem(shop.call(method, path, {"status": "fulfilled"}), 409, "closed")
+    assert refused["detail"] == "no callback_url is given, and none is configured"
+    problem(shop.call(method, path, {"status": "fulfilled", "client": "rival"}), 422, "rejected")
+
+
 def _public(shop: Shop, method: str, path: str) -> None:
     shop.call(method, path)
 
@@ -204,6 +231,9 @@ RULES: dict[tuple[str, str], Callable[[Shop, str, str], None]] = {
     ("POST", "/v1/dead-letters/{letter_id}/requeue"): _forbidden,
     ("GET", "/metrics"): _forbidden,
     ("GET", "/v1/history"): _forbidden,
+    ("POST", "/v1/look"): _look,
+    ("POST", "/v1/redeliveries"): _redeliveries,
+    ("POST", "/v1/trigger"): _trigger,
     ("POST", "/v1/reload"): _forbidden,
     ("POST", "/v1/sweeps/{name}"): _forbidden,
     # They have no key, or one of the provider's.

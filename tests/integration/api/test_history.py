@@ -65,5 +65,5 @@ def test_the_history_has_accounts_dead_letters_and_reloads(staffed: Running) -> 
         ("paused", "operator anna", "tiqets/default", "for 60 s; maintenance"),
     ]
     problem(staffed.get("/v1/history", key=SHOP_KEY), 403, "forbidden")
-    shown = words(Operator(staffed, ANNA_KEY).get("/history"))
+    shown = words(Operator(staffed, ANNA_KEY).get("/operations"))
     assert "operator anna paused tiqets/default for 60 s; maintenance" in shown

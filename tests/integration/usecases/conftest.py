@@ -56,6 +56,9 @@ class Outbox:
     def send_task(self, name: str, args: Sequence[Any], countdown: float = 0.0) -> None:
         self.tasks.append((name, list(args), countdown))
 
+    def start_sweep(self, name: str) -> None:
+        self.tasks.append(("schedules.sweep", [name], 0.0))
+
     def requeue(self, letter: DeadLetter) -> None:
         self.requeued.append(letter)
 

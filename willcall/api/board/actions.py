@@ -1,15 +1,13 @@
 """The board's buttons: forms that redirect to the page they were sent from."""
 
-from http import HTTPStatus
-from textwrap import shorten
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
-from willcall.api.board.access import FLASH_COOKIE, BoardAccess, set_cookie
 from willcall.api.board.errors import BoardRoute
-from willcall.api.board.forms import Form, safe_redirect_path
+from willcall.api.board.flash import redirect_back, sentence
+from willcall.api.board.forms import Form
 from willcall.api.dependencies import ContextDep, OrderIdDep
 from willcall.api.problems import rejected
 from willcall.api.security import ActorDep
@@ -34,8 +32,6 @@ router = APIRouter(route_class=BoardRoute, include_in_schema=False)
 
 #: Seconds.
 _LONGEST_PAUSE = 86_400
-#: Characters; a message travels in a cookie.
-_LONGEST_MESSAGE = 1_000
 
 
 async def _account(context: ContextDep, provider: str, account: str) -> Account:
@@ -53,8 +49,8 @@ def poll_order(request: Request, context: ContextDep, actor: ActorDep, order_id:
         account_key, now = get_order(context, order_id).account_key, context.stores.accounts.now()
         message = f"Order {order_id} {describe_expedited_poll(expedited, account_key, now)}."
     except ClosedOrderError as error:
-        message = _sentence(error)
-    return _back(request, form, message)
+        message = sentence(error)
+    return redirect_back(request, form.get("back"), message)
 
 
 @router.post("/orders/{order_id}/cancel")
@@ -63,8 +59,8 @@ def cancel(request: Request, context: ContextDep, actor: ActorDep, order_id: Ord
         now = cancel_order(context, order_id, actor)
         message = f"Order {order_id} {'is' if now else 'was already'} cancelled. Nothing is cancelled at the provider."
     except ClosedOrderError as error:
-        message = _sentence(error)
-    return _back(request, form, message)
+        message = sentence(error)
+    return redirect_back(request, form.get("back"), message)
 
 
 @router.post("/orders/{order_id}/redeliver")
@@ -75,8 +71,8 @@ def redeliver_order(
         redeliver(context, order_id, actor)
         message = f"Redelivery of order {order_id} queued."
     except NothingToDeliverError as error:
-        message = _sentence(error)
-    return _back(request, form, message)
+        message = sentence(error)
+    return redirect_back(request, form.get("back"), message)
 
 
 @router.post("/accounts/{provider}/{account}/pause")
@@ -88,9 +84,11 @@ def pause_account(request: Request, context: ContextDep, actor: ActorDep, accoun
     seconds = float(text) if text else None
     paused = pause(context, account, seconds, actor)
     if paused.already_longer:
-        return _back(request, form, f"{account.key} {describe_longer_pause(paused.until)}")
+        return redirect_back(request, form.get("back"), f"{account.key} {describe_longer_pause(paused.until)}")
     message = f"for {format_duration(seconds)}" if seconds else "until it is resumed"
-    return _back(request, form, f"{account.key} is paused {message}. Its orders wait; their deadlines keep running.")
+    return redirect_back(
+        request, form.get("back"), f"{account.key} is paused {message}. Its orders wait; their deadlines keep running."
+    )
 
 
 @router.post("/accounts/{provider}/{account}/resume")
@@ -98,7 +96,7 @@ def resume_account(request: Request, context: ContextDep, actor: ActorDep, accou
     """Resume or probe; despite a `Retry-After` if the form says so."""
     resumed = resume(context, account, actor, override=_override(form))
     result = describe_resume(resumed, context.stores.accounts.now(), "To poll anyway, press Try now anyway.")
-    return _back(request, form, f"{account.key} {result}")
+    return redirect_back(request, form.get("back"), f"{account.key} {result}")
 
 
 @router.post("/dead-letters/{letter_id}/requeue")
@@ -106,34 +104,21 @@ def requeue_dead_letter(request: Request, context: ContextDep, actor: ActorDep, 
     try:
         message = f"The message was requeued to {requeue(context, letter_id, actor).queue}."
     except UnusableDeadLetterError as error:
-        message = _sentence(error)
-    return _back(request, form, message)
+        message = sentence(error)
+    return redirect_back(request, form.get("back"), message)
 
 
 @router.post("/dead-letters/clear")
 def clear_dead_letters(request: Request, context: ContextDep, actor: ActorDep, form: Form) -> Response:
-    return _back(request, form, f"{format_count(clear(context, actor), 'dead letter')} deleted.")
+    return redirect_back(request, form.get("back"), f"{format_count(clear(context, actor), 'dead letter')} deleted.")
 
 
 @router.post("/reload")
 def reload_configuration(request: Request, context: ContextDep, actor: ActorDep, form: Form) -> Response:
     """Have every process take its configuration as it is now."""
     message = summarize_reloads(reload_processes(context.stores, actor))
-    return _back(request, form, shorten(message, _LONGEST_MESSAGE, placeholder=" ..."))
+    return redirect_back(request, form.get("back"), message)
 
 
 def _override(form: Form) -> bool:
     return form.get("now") == "1"
-
-
-def _back(request: Request, form: Form, message: str) -> Response:
-    """Redirect to the page with the button, which then shows the message."""
-    access: BoardAccess = request.app.state.board_access
-    response = RedirectResponse(safe_redirect_path(form.get("back")), HTTPStatus.SEE_OTHER)
-    set_cookie(request, response, FLASH_COOKIE, access.sessions.sign_flash(message))
-    return response
-
-
-def _sentence(error: Exception) -> str:
-    text = str(error)
-    return f"{text[:1].upper()}{text[1:]}."

@@ -81,6 +81,11 @@ def result_label(attempt: Attempt) -> str:
     return _RESULTS.get(attempt.outcome, attempt.outcome.replace("_", " "))
 
 
+def http_label(attempt: Attempt) -> str:
+    """Return the HTTP status of an entry, `none` without a response; other entries are of no request."""
+    return str(attempt.http_status or ("none" if attempt.outcome == "unavailable" else ""))
+
+
 def advice(order: Order) -> Trouble | None:
     """What the order's reason for attention means, and what to do about it here."""
     return _here(order.attention) if order.attention else None

@@ -162,13 +162,6 @@ def dead_letters(request: Request, context: ContextDep, _: NoParameters) -> Resp
     )
 
 
-@router.get("/history")
-def history(request: Request, context: ContextDep, _: NoParameters) -> Response:
-    """List what people did with accounts and with the installation, newest first."""
-    entries = context.stores.history.newest(sorted(context.accounts))
-    return page(request, "history.html", entries=entries, now=context.stores.accounts.now())
-
-
 @router.get("/search")
 def search_orders(request: Request, context: ContextDep, q: Annotated[str, Query(max_length=300)] = "") -> Response:
     """Find an order by its id or reference: redirect to its page, or list all that match."""

@@ -15,9 +15,9 @@ def history(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON per action.")] = False,
 ) -> None:
-    """Show who did what with accounts and with Willcall itself, newest first.
+    """Show who did what with accounts and with Willcall itself.
 
-    What was done with an order is in its timeline: `willcall order ID`.
+    The newest comes first. What was done with an order is in its timeline: `willcall order ID`.
     """
     config = open_config()
     entries = open_stores(config).history.newest(sorted(config.accounts))

@@ -7,10 +7,14 @@ import typer
 from willcall.cli.actor import command_line_actor
 from willcall.cli.context import open_context
 from willcall.cli.output.console import print_note
-from willcall.cli.parameters import OrderIdArgument
+from willcall.cli.parameters import OrderIdArgument, parse_since
 from willcall.usecases import notify
 from willcall.usecases.orders import cancel_order, get_order, request_poll
-from willcall.views.formatting import describe_expedited_poll
+from willcall.usecases.redeliveries import Redelivery, redeliver_many
+from willcall.views.formatting import describe_expedited_poll, format_count
+
+#: Seconds between two lines about the progress.
+_PROGRESS_EVERY = 2.0
 
 
 def poll(
@@ -35,7 +39,37 @@ def cancel(order_id: OrderIdArgument) -> None:
     typer.echo(f"Order {order_id} is cancelled." if cancelled else f"Order {order_id} was cancelled already.")
 
 
-def redeliver(order_id: OrderIdArgument) -> None:
-    """Send an order's latest event to its backend again. The retry schedule starts again."""
+def redeliver(
+    order_id: Annotated[str | None, typer.Argument(metavar="ID", help="The order's id.")] = None,
+    *,
+    since: Annotated[
+        float | None,
+        typer.Option(parser=parse_since, metavar="SINCE", help="All orders with an event since: 2h, or a time."),
+    ] = None,
+    undelivered: Annotated[
+        bool, typer.Option("--undelivered", help="All orders whose latest event was not delivered yet.")
+    ] = False,
+) -> None:
+    """Send the latest event of an order, or of many, to the backend again. The retry schedule starts again."""
+    many = since is not None or undelivered
+    if many == (order_id is not None):
+        raise typer.BadParameter("give either the ID of an order, or --since, --undelivered or both")
+    if order_id is None:
+        _redeliver_many(Redelivery(since, undelivered))
+        return
     message = notify.redeliver(open_context(), order_id, command_line_actor())
     typer.echo(f"Order {order_id}: event {message.event_id} will be sent to {message.host} again now.")
+
+
+def _redeliver_many(wanted: Redelivery) -> None:
+    context, actor = open_context(), command_line_actor()
+    redelivered = skipped = 0
+    cursor = None
+    while True:
+        result = redeliver_many(context, wanted, actor, cursor, _PROGRESS_EVERY)
+        redelivered, skipped, cursor = redelivered + result.redelivered, skipped + result.skipped, result.next_cursor
+        if cursor is None:
+            break
+        print_note(f"{redelivered:,} so far")
+    passed_over = f"; {format_count(skipped, 'order')} without an event or an address" if skipped else ""
+    typer.echo(f"{format_count(redelivered, 'event')} will be sent again{passed_over}.")

@@ -12,7 +12,7 @@
 --          final index, late checks, events, delivery, deliveries due, deliveries pending, counters of a minute and of an
 --          hour (prefixes: the number follows from the clock), the four keys of an alert (see alert.lua), fetches
 --          pending, token bucket, ordinary lane, express lane, late lane, throttled orders, account, indexes of bookings
---          (see bookings.lua), changes; for a client's order also the client's old and new status index and events
+--          (see bookings.lua), changes, spec; for a client's order also the client's old and new status index and events
 -- ARGS     id, seq (expected), claim (id of the claim; nil: no attempt)
 --          place: 'due' (at `due`, ms), 'held', 'none', or 'keep' (as it was)
 --          earliest: next attempt (ms) if one was requested while this one was under way
@@ -29,6 +29,7 @@
 --          alert (see alert.lua; nil: operators are not notified)
 --          throttled: its hint is for the whole account
 --          answered: a good answer of the account that was not reported; ends the count of failures in a row
+--          amended = {spec (JSON), digest (of the content), event = ms (nil: unknown)}; nil: what was submitted stays
 --          ownership (see ticket_owners.lua; nil: unchanged)
 -- Returns  {due (ms), reschedules (see bookings.lua), {event id, number, host}}, due 0 if it is not due, the last empty if
 --          no message about an event is to be sent. If nothing was written, {-1, {}, {}}: the fence did not hold, or
@@ -44,7 +45,7 @@
 
 local ORDER, TICKETS, ATTEMPTS, DUE, HELD, OLD_STATUS, NEW_STATUS, ATTENTION, FINAL, LATE_CHECKS, EVENTS, DELIVERY,
   DELIVERIES_DUE, DELIVERIES_PENDING, MINUTES, HOURS, ALERT_1, ALERT_2, ALERT_3, ALERT_4, FETCHES_PENDING, BUCKET,
-  ORDINARY, EXPRESS, LATE, THROTTLED, ACCOUNT, STRANDED, ORDERS, DUES, ACCOUNTS, FETCHES, CHANGES,
+  ORDINARY, EXPRESS, LATE, THROTTLED, ACCOUNT, STRANDED, ORDERS, DUES, ACCOUNTS, FETCHES, CHANGES, SPEC,
   CLIENT_OLD_STATUS, CLIENT_NEW_STATUS, CLIENT_EVENTS = unpack(KEYS)
 local args = cjson.decode(ARGV[1])
 local indexes = {stranded = STRANDED, order = ORDERS, due = DUES, account = ACCOUNTS, fetches = FETCHES}
@@ -125,10 +126,16 @@ else
   remove('due')
   if args.place == 'held' then redis.call('ZADD', HELD, fields.finished and '+inf' or deadline, args.id) end
 end
-if args.tickets or fields.status ~= before[12] then
-  mark_updated(ORDER, args.id, now)
-  -- After a change, the provider may have the order polled early again.
-  if before[11] then remove('hinted') end
+local changed = args.tickets or fields.status ~= before[12]
+if changed or args.amended then mark_updated(ORDER, args.id, now) end
+-- After a change, the provider may have the order polled early again.
+if changed and before[11] then remove('hinted') end
+local event_at = before[14] or nil
+if args.amended then
+  redis.call('SET', SPEC, args.amended.spec)
+  write('amended', args.amended.digest)
+  event_at = args.amended.event
+  if event_at then write('event', event_at) else remove('event') end
 end
 if not keep then
   if args.throttled and (due ~= 0 or args.place == 'held') then
@@ -156,9 +163,9 @@ if OLD_STATUS ~= NEW_STATUS then
     redis.call('ZREM', CLIENT_OLD_STATUS, args.id)
     redis.call('ZADD', CLIENT_NEW_STATUS, before[13], args.id)
   end
-  list_by_event(ORDER, args.id)
 end
-if fields.finished then redis.call('ZADD', FINAL, math.max(fields.finished, before[14] or 0), args.id) end
+if OLD_STATUS ~= NEW_STATUS or args.amended then list_by_event(ORDER, args.id, before[14] or nil) end
+if fields.finished then redis.call('ZADD', FINAL, math.max(fields.finished, event_at or 0), args.id) end
 if args.late_check then
   redis.call('ZADD', LATE_CHECKS, args.late_check, args.id)
 elseif not keep then

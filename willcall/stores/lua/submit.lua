@@ -20,9 +20,10 @@ local args = cjson.decode(ARGV[1])
 local now = server_time()
 local pushes = redis.call('EXISTS', PUSHES)
 local due = math.max(now, args.not_before or now)
-local digest, nonce, submitted = unpack(redis.call('HMGET', ORDER, 'digest', 'nonce', 'submitted'))
+local digest, nonce, submitted, amended = unpack(redis.call('HMGET', ORDER, 'digest', 'nonce', 'submitted', 'amended'))
 if digest then
-  if digest ~= args.digest then return {'conflict', '', now, pushes} end
+  -- The content is the same as it was submitted, or as it is since it was amended.
+  if digest ~= args.digest and amended ~= args.digest then return {'conflict', '', now, pushes} end
   if not nonce then return {'same', '', now, pushes} end
   -- The nonce is deleted when the first message was sent, so perhaps it was not. Of two copies only one acts.
   local own = nonce == args.nonce or now - tonumber(submitted) >= args.call_ends

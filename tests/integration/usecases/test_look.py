@@ -1,0 +1,144 @@
+"""Looks at what a provider says now, without an order."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.actors import ANNA
+from tests.integration.usecases.conftest import Setup, System
+from willcall.orders.errors import NotNowError, RejectedOrderError
+from willcall.orders.policy import Rate
+from willcall.simulator.script import OrderScript
+from willcall.stores import keys
+from willcall.usecases.accounts import pause
+from willcall.usecases.context import Context
+from willcall.usecases.look import look, look_schema
+from willcall.usecases.submit import submit
+
+TIQETS = {"provider": "tiqets", "reference": "1111111"}
+
+
+def tiqets(**fields: Any) -> OrderScript:
+    return OrderScript(**{"provider": "tiqets", "reference": "1111111", "quantity": 2, **fields})
+
+
+def with_minimum(h: System, minimum: float, key: str = "tiqets/default") -> Context:
+    """Return the context with another minimum interval."""
+    account = h.context.accounts[key]
+    account = replace(account, polling=replace(account.polling, minimum=minimum))
+    return replace(h.context, accounts={**h.context.accounts, key: account})
+
+
+def stored(h: System) -> set[str]:
+    """Return the keys in Redis but those of the token bucket, of the look itself, and of histories."""
+    apart = ("willcall:tokens:", "willcall:lookup:", "willcall:history:")
+    return {key for key in h.redis.scan_iter() if not key.startswith(apart)}
+
+
+def test_a_look_tells_what_the_provider_says_and_stores_nothing(make_system: Setup) -> None:
+    h = make_system()
+    h.providers.add_orders([tiqets()])
+    before = stored(h)
+    found = look_schema(look(h.context, TIQETS, ANNA))
+    assert (found.outcome, found.http_status, len(found.tickets)) == ("issued", 200, 1)
+    assert found.to_json()["tickets"][0]["kind"] == "pdf"
+    assert (stored(h), h.outbox.tasks, h.outbox.messages, h.events()) == (before, [], [], [])
+    (entry,) = h.context.stores.history.newest(["tiqets/default"])
+    assert (entry.action, entry.by, entry.detail) == ("looked_up", "operator anna", "issued")
+
+
+def test_a_look_at_an_orders_reference_leaves_it_as_it_is_but_for_a_line(make_system: Setup) -> None:
+    h = make_system()
+    h.submit(tiqets(ready_after=600), not_before="2030-01-01T00:00:00Z")
+    before = h.order()
+    assert look_schema(look(h.context, TIQETS, ANNA)).outcome == "not_ready"
+    assert replace(h.order(), last_poll_at=None) == before
+    assert h.outcomes() == ["looked_up"]
+
+
+def test_looks_and_polls_of_one_reference_keep_the_minimum_interval(make_system: Setup) -> None:
+    h = make_system()
+    h.providers.add_orders([tiqets()])
+    context = with_minimum(h, 60)
+    look(context, TIQETS, ANNA)
+    with pytest.raises(NotNowError, match="no request about this reference is allowed before"):
+        look(context, TIQETS, ANNA)
+    h.redis.delete(*h.redis.scan_iter("willcall:lookup:*"))
+    submit(h.context, {"id": "ord-1", **TIQETS})
+    with pytest.raises(NotNowError, match="is about to be polled, at"):
+        look(context, TIQETS, ANNA)
+    h.poll()
+    with pytest.raises(NotNowError, match="no request about this reference is allowed before"):
+        look(context, TIQETS, ANNA)
+    assert len(h.providers.ledger(provider="tiqets")) == 2
+
+
+def test_nothing_is_sent_while_the_order_is_being_polled(make_system: Setup) -> None:
+    h = make_system()
+    h.submit(tiqets(), not_before="2030-01-01T00:00:00Z")
+    h.redis.hset(keys.order("ord-1"), "lease", round(h.context.stores.accounts.now() * 1_000) + 60_000)
+    with pytest.raises(NotNowError, match="is being polled at the moment"):
+        look(h.context, TIQETS, ANNA)
+
+
+def test_a_hint_of_the_answer_holds_for_the_order_too(make_system: Setup) -> None:
+    h = make_system()
+    busy = {"do": "status", "status": 503, "retry_after": 500, "times": 1}
+    h.submit(tiqets(answers=(busy,)))
+    h.redis.hset(keys.order("ord-1"), "due", round((h.context.stores.accounts.now() + 60) * 1_000))
+    found = look(h.context, TIQETS, ANNA)
+    assert found.until is not None
+    order = h.order()
+    assert order.hint_until == pytest.approx(found.until, abs=0.01)
+    assert order.next_poll_at == order.hint_until
+    with pytest.raises(NotNowError, match="no request about this reference is allowed before"):
+        look(h.context, TIQETS, ANNA)
+
+
+def test_a_429_throttles_the_account(make_system: Setup) -> None:
+    h = make_system()
+    h.providers.add_orders([tiqets(answers=({"do": "status", "status": 429, "retry_after": 300, "times": 1},))])
+    assert look_schema(look(h.context, TIQETS, ANNA)).outcome == "throttled"
+    with pytest.raises(NotNowError, match="account tiqets/default has no free request for another"):
+        look(h.context, {**TIQETS, "reference": "2"}, ANNA)
+
+
+def test_a_paused_or_busy_account_is_not_asked_and_no_slot_stays_booked(make_system: Setup) -> None:
+    h = make_system()
+    account = replace(h.context.accounts["tiqets/default"], rate=Rate(1, 3_600, 1))
+    context = replace(h.context, accounts={**h.context.accounts, "tiqets/default": account})
+    h.providers.add_orders([tiqets()])
+    look(context, TIQETS, ANNA)
+    with pytest.raises(NotNowError, match="has no free request for another"):
+        look(context, {**TIQETS, "reference": "2"}, ANNA)
+    assert not any(
+        h.redis.zcard(lane) for lane in (keys.bookings(account.bucket), keys.express_bookings(account.bucket))
+    )
+    pause(h.context, account, None, ANNA)
+    with pytest.raises(NotNowError, match="is paused or stopped"):
+        look(context, {**TIQETS, "reference": "3"}, ANNA)
+    assert len(h.providers.ledger(provider="tiqets")) == 1
+
+
+@pytest.mark.parametrize(
+    ("payload", "message"),
+    [
+        ({"provider": "tikets", "reference": "1"}, "provider: unknown provider"),
+        ({**TIQETS, "account": "other"}, "account: "),
+        ({"provider": "paylogic", "account": "user", "reference": "mine"}, "quantity: is required"),
+        ({"provider": "tiqets", "reference": ""}, "reference: "),
+    ],
+)
+def test_what_cannot_be_looked_at_is_refused(make_system: Setup, payload: dict[str, Any], message: str) -> None:
+    with pytest.raises(RejectedOrderError, match=message):
+        look(make_system().context, payload, ANNA)
+
+
+@pytest.mark.parametrize("provider", ["funtrips", "tixstock", "voordemensen", "paylogic"])
+def test_every_provider_can_be_looked_at(make_system: Setup, provider: str) -> None:
+    h = make_system()
+    h.providers.add_orders([OrderScript(provider=provider, reference="R-1", quantity=1)])
+    found = look_schema(look(h.context, {"provider": provider, "reference": "R-1"}, ANNA))
+    assert (found.outcome, found.http_status) == ("issued", 200)
+    assert not any("data:" in str(ticket) for ticket in found.to_json()["tickets"])

@@ -1,0 +1,112 @@
+"""Forms with files (`multipart/form-data`), received within the limits of all bodies."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+from fastapi import Request
+from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
+
+from willcall.api.problems import ProblemError, ProblemType, rejected, unavailable
+from willcall.api.request_body import BodyLimits, ReceivedBody, received_body
+from willcall.orders.errors import FieldError
+from willcall.usecases.complete import MAX_TICKETS, NewTickets, UploadedFile
+
+log = structlog.get_logger(__name__)
+
+#: Most bytes of one form, and seconds until it is complete.
+MAX_FORM_BYTES, FORM_TIMEOUT = 64 * 1024 * 1024, 120.0
+_MAX_FIELDS, _MAX_FIELD_BYTES = 2 * MAX_TICKETS + 10, 16 * 1024
+
+#: The fields of a form that completes an order.
+_NEW_TICKETS = {
+    "type": "object",
+    "properties": {
+        "file": {
+            "type": "array",
+            "items": {"type": "string", "format": "binary"},
+            "description": "Files of tickets: PDFs, images, wallet passes or archives of those.",
+        },
+        "code": {
+            "type": "array",
+            "items": {"type": "string", "maxLength": 4_096},
+            "description": "Barcodes or other codes, one for each ticket.",
+        },
+        "url": {
+            "type": "array",
+            "items": {"type": "string", "format": "uri", "maxLength": 4_096},
+            "description": "Addresses that the customer opens, one for each ticket.",
+        },
+        "note": {"type": "string", "maxLength": 500, "description": "For the order's timeline."},
+    },
+}
+#: The `openapi_extra` of a route that completes an order.
+NEW_TICKETS_BODY = {
+    "requestBody": {
+        "required": False,
+        "content": {
+            "multipart/form-data": {
+                "schema": _NEW_TICKETS,
+                "encoding": {"file": {"contentType": "application/octet-stream"}},
+            }
+        },
+    }
+}
+
+
+@asynccontextmanager
+async def upload_form(request: Request) -> AsyncIterator[FormData]:
+    """Read a form with files, which are gone after the block. An empty body is an empty form. Raises ApiError."""
+    body = await received_body(request, BodyLimits(MAX_FORM_BYTES, FORM_TIMEOUT))
+    try:
+        if not body.size:
+            yield FormData()
+            return
+        if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+            raise ProblemError(ProblemType.UNSUPPORTED, "send the body as Content-Type: multipart/form-data")
+        form = await _parse(request, body)
+        try:
+            yield form
+        finally:
+            await form.close()
+    finally:
+        body.close()
+
+
+def new_tickets(form: FormData, known: frozenset[str] = frozenset()) -> NewTickets:
+    """Return the tickets in a form, which may also have the fields `known`. Raises ApiError.
+
+    Browsers send a file without a name and content for a field in which none was chosen.
+    """
+    unknown = sorted({*form} - {"file", "code", "url", "note"} - known)
+    files = [each for each in form.getlist("file") if not isinstance(each, UploadFile) or each.filename or each.size]
+    errors = [FieldError(name[:100], "is not recognized") for name in unknown]
+    errors += [FieldError("file", "must be a file") for each in files if not isinstance(each, UploadFile)]
+    texts = {name: [each for each in form.getlist(name) if each != ""] for name in ("code", "url", "note")}
+    for name, values in texts.items():
+        if not all(isinstance(value, str) for value in values) or (name == "note" and len(values) > 1):
+            errors.append(FieldError(name, "must be text, and given once" if name == "note" else "must be text"))
+    if errors:
+        raise rejected(errors)
+    uploads = [UploadedFile(each.filename or "the file", each.file) for each in files if isinstance(each, UploadFile)]
+    codes, urls, notes = ([str(value) for value in values] for values in texts.values())
+    return NewTickets(uploads, codes, urls, "".join(notes))
+
+
+async def _parse(request: Request, body: ReceivedBody) -> FormData:
+    chunks = body.chunks()
+
+    async def receive() -> dict[str, Any]:
+        chunk = await anext(chunks, b"")
+        return {"type": "http.request", "body": chunk, "more_body": bool(chunk)}
+
+    whole = Request(request.scope, receive)
+    try:
+        return await whole.form(max_files=MAX_TICKETS, max_fields=_MAX_FIELDS, max_part_size=_MAX_FIELD_BYTES)
+    except HTTPException as error:
+        raise rejected([FieldError("body", f"is not a form that can be read: {error.detail}")]) from None
+    except OSError as error:
+        log.warning("disk full", error=error)
+        raise unavailable("The disk for large bodies") from error

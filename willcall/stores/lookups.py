@@ -1,0 +1,54 @@
+"""Looks at what a provider says about a reference, which store nothing of it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from willcall.stores import keys
+from willcall.stores.codec import milliseconds
+from willcall.stores.scripts import load
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+
+class LookupVerdict(StrEnum):
+    """Whether a look is permitted; see `lua/claim_lookup.lua`."""
+
+    GO = "go"
+    WAIT = "wait"
+    BUSY = "busy"
+    DUE = "due"
+
+
+@dataclass(frozen=True, slots=True)
+class LookupClaim:
+    """The answer to a claim. `at`: now, until when to wait, or when the order is polled by itself (epoch seconds)."""
+
+    verdict: LookupVerdict
+    at: float | None = None
+
+
+class LookupStore:
+    """Looks in Redis: only until when no other one may follow."""
+
+    def __init__(self, redis: "Redis") -> None:
+        self._claim = load(redis, "claim_lookup")
+        self._hold = load(redis, "hold_lookup")
+
+    def claim(self, account: str, reference: str, order_id: str | None, minimum: float) -> LookupClaim:
+        """Claim a look. `order_id`: the order of that reference; `minimum`: seconds between two requests about it."""
+        order = [keys.order(order_id)] if order_id else []
+        verdict, *at = self._claim(keys=[_key(account, reference), *order], args={"minimum": milliseconds(minimum)})
+        return LookupClaim(LookupVerdict(verdict), at[0] / 1_000 if at else None)
+
+    def hold(self, account: str, reference: str, order_id: str | None, until: float) -> None:
+        """Let nothing follow before an epoch second, as the provider asked."""
+        order = [keys.order(order_id), keys.due(account)] if order_id else []
+        args = {"id": order_id, "till": milliseconds(until)}
+        self._hold(keys=[_key(account, reference), *order], args=args)
+
+
+def _key(account: str, reference: str) -> str:
+    return keys.lookup(account, blake2b(reference.encode(), digest_size=12).hexdigest())

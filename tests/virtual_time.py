@@ -8,7 +8,7 @@ import heapq
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -274,6 +274,17 @@ def simulated(redis: "Redis", url: str, configuration: str, seed: int = 1) -> It
             made = World(context, redis)
             object.__setattr__(context, "sender", made)
             yield made
+
+
+def workers_away(made: World, since: float, until: float) -> None:
+    """Stop all workers for a while. Messages that are due meanwhile are processed at its end, all at once."""
+    send = made.send_polls
+
+    def later(account: str, messages: list[PollMessage], now: float) -> None:
+        away = [replace(each, due=START + until) if since < each.due - START < until else each for each in messages]
+        send(account, away, now)
+
+    made.send_polls = later  # type: ignore[method-assign]
 
 
 def most_over(times: list[float], rate: Rate) -> float:

@@ -47,4 +47,4 @@ def booking_indexes(bucket: str) -> tuple[str, ...]:
 
     Where accounts share a bucket, that may be one of another account. So it gets keys without their account or order.
     """
-    return keys.stranded(bucket), keys.order(""), keys.due(""), keys.account(""), keys.FETCHES_DUE
+    return keys.stranded(bucket), keys.order(""), keys.due(""), keys.account(""), keys.FETCHES_DUE, keys.urgent(bucket)

@@ -201,6 +201,11 @@ def stranded(bucket: str) -> str:
     return f"{PREFIX}stranded:{bucket}"
 
 
+def urgent(bucket: str) -> str:
+    """Sorted set: bookings that may take an earlier slot, by urgency (see `lua/urgency.lua`). Expires with the bucket."""
+    return f"{PREFIX}urgent:{bucket}"
+
+
 # OAuth of an account
 
 

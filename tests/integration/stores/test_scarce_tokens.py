@@ -3,7 +3,6 @@
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +10,13 @@ import pytest
 
 from schedules.sweeps import run_sweep
 from tests.actors import ANNA
-from tests.virtual_time import ACCOUNT, START, World, most_over, world
+from tests.virtual_time import ACCOUNT, START, World, most_over, workers_away, world
 from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.orders.model import Order, Status
 from willcall.orders.outcomes import Issued, NotReady, Outcome, Throttled
 from willcall.orders.policy import Rate
 from willcall.stores import keys
 from willcall.stores.bookings import BookingKind
-from willcall.stores.messages import PollMessage
 from willcall.stores.schedule import ExpediteOutcome, Requester
 from willcall.usecases.accounts import resume
 from willcall.usecases.alerts import account_alert
@@ -398,17 +396,6 @@ def test_missed_slots_get_the_next_tokens(make: Make) -> None:
     assert made.claims < 60 * 4
     order = [sent.order_id for sent in made.sent]
     assert all(order.index(f"ord-{n}") < n + 15 for n in range(60))
-
-
-def workers_away(made: World, since: float, until: float) -> None:
-    """Stop all workers for a while. Messages that are due meanwhile are processed at its end, all at once."""
-    send = made.send_polls
-
-    def later(account: str, messages: list[PollMessage], now: float) -> None:
-        away = [replace(each, due=START + until) if since < each.due - START < until else each for each in messages]
-        send(account, away, now)
-
-    made.send_polls = later  # type: ignore[method-assign]
 
 
 def test_throttles_while_many_orders_are_late_cost_only_their_own_time(make: Make) -> None:

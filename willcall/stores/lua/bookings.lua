@@ -4,7 +4,8 @@
 -- Accounts that share a bucket give each other their slots. So an order's own account says which due index it is in.
 --
 -- indexes = {stranded = orders that have no slot before their deadline, by deadline; keys without what follows:
---            order (an id), due and account (the key of an account); fetches = fetches due}
+--            order (an id), due and account (the key of an account); fetches = fetches due;
+--            urgent = bookings by urgency (see urgency.lua)}
 -- reschedules: a list that these functions append booking, account, seq, due (ms) to. A message must be sent for each.
 -- It carries the order's next seq, so that the message that waits for the old slot becomes stale.
 
@@ -26,8 +27,8 @@ local function booking_is_stopped(indexes, account, now)
 end
 
 -- Make a booking due at a moment. Returns false if it is no longer wanted. `lane`: it has a slot there at that moment;
--- nil: it keeps the slot it has.
-local function booking_reschedule(bucket, now, indexes, booking, at, lane, reschedules)
+-- nil: it keeps the slot it has. `later`: an order may become due later than it was.
+local function booking_reschedule(bucket, now, indexes, booking, at, lane, reschedules, later)
   local kind, id = string.match(booking, '^(%l+):(.*)$')
   local seq, slot, account = 0, at, ''
   at = math.ceil(at)
@@ -36,7 +37,8 @@ local function booking_reschedule(bucket, now, indexes, booking, at, lane, resch
     local order = redis.call('HMGET', key, 'seq', 'slot', 'due')
     if not order[1] or not order[2] then return false end
     account = booking_account(indexes, id)
-    seq, at = tonumber(order[1]) + 1, math.min(at, tonumber(order[3] or at))
+    seq = tonumber(order[1]) + 1
+    if not later then at = math.min(at, tonumber(order[3] or at)) end
     redis.call('HSET', key, 'due', at, 'seq', seq)
     redis.call('HDEL', key, 'resent', 'resend_at')
     if lane then redis.call('HSET', key, 'slot', slot - bucket.shift, 'shift', 0, 'line', lane) end
@@ -102,6 +104,7 @@ end
 
 -- Cancel a booking.
 local function booking_cancel(bucket, now, indexes, reschedules)
+  if bucket.urgent then redis.call('ZREM', indexes.urgent, bucket.booking) end
   for _, lane in ipairs({'ordinary', 'late', 'express'}) do
     local slot = redis.call('ZSCORE', bucket.lanes[lane], bucket.booking)
     if slot then

@@ -12,6 +12,7 @@
 --   shift     how far all slots that are booked now were moved by 429s in total
 --   late      the last slot of the late lane, minus shift
 --   early, sent, interval, shared    of the rate, as of the last booking, for scripts that are not given the rate
+--   urgent    1 if bookings may be in its index by urgency (see urgency.lua)
 --
 -- Three sorted sets, the lanes, hold the requests that wait: booking -> slot minus shift. A 429 moves all slots by
 -- adding to `shift`, and ending it by hand moves them back: one write, however many requests wait.
@@ -60,13 +61,13 @@ end
 -- lanes: keys of the three lanes. booking: the request's name. Both may be left out if there is no request.
 local function bucket_load(key, lanes, booking)
   local values = redis.call('HMGET', key, 'tat', 'express', 'blocked', 'shift', 'late', 'early', 'sent', 'interval',
-    'shared')
+    'shared', 'urgent')
   local shift = tonumber(values[4]) or 0
   return {
     key = key, lanes = lanes, booking = booking, tat = tonumber(values[1]) or 0, express = tonumber(values[2]) or 0,
     blocked = tonumber(values[3]) or 0, shift = shift, late = values[5] and tonumber(values[5]) + shift or 0,
     early = tonumber(values[6]) or 0, sent = tonumber(values[7]) or 0, interval = tonumber(values[8]) or 0,
-    shared = values[9] == '1',
+    shared = values[9] == '1', urgent = values[10] == '1',
   }
 end
 
@@ -123,6 +124,13 @@ local function bucket_behind_late(bucket, interval, now)
   return bucket.late > now and bucket.late + interval or 0
 end
 
+-- Return the next free slot at the end of the ordinary lane, for a request that may not be sent before a moment.
+local function bucket_end_of_ordinary(bucket, rate, now, from)
+  local _, last = bucket_end_of(bucket, 'ordinary', 'ZREVRANGE')
+  local behind = bucket_behind_late(bucket, rate.interval, now)
+  return math.max(from, bucket.tat - rate.booked, last and last + rate.interval or 0, behind)
+end
+
 -- Return the earliest moment at which a request could be sent, and why: 'slot' (its own booking), 'ordinary' or
 -- 'express' (the next free token of that lane), 'idle' (no other request wants the token), 'plan' (come back then,
 -- without a booking).
@@ -151,8 +159,7 @@ local function bucket_offer(bucket, rate, now, request)
   if (request.plan or 0) > now then
     offer(request.plan, 'plan')
   elseif not slot or request.lane == 'express' then
-    local _, last = bucket_end_of(bucket, 'ordinary', 'ZREVRANGE')
-    local free = math.max(now, blocked, bucket.tat - rate.booked, last and last + rate.interval or 0, behind)
+    local free = bucket_end_of_ordinary(bucket, rate, now, math.max(now, blocked))
     offer(free > near and math.max(free, now + LEAD) or free, 'ordinary')
     if at <= near then return at, right end
   end

@@ -23,13 +23,13 @@
 --                                 is taken; lease and claim id are set. account: 'probe', 'clean' or 'marked'
 
 -- include: clock
--- include: bookings
+-- include: urgency
 -- include: attention
 
 local ORDER, SPEC, TICKETS, DUE, HELD, BUCKET, ACCOUNT, ATTENTION, ORDINARY, EXPRESS, LATE, PROGRESS,
-  STRANDED, ORDERS, DUES, ACCOUNTS, FETCHES, CHANGES = unpack(KEYS)
+  STRANDED, ORDERS, DUES, ACCOUNTS, FETCHES, URGENT, CHANGES = unpack(KEYS)
 local args = cjson.decode(ARGV[1])
-local indexes = {stranded = STRANDED, order = ORDERS, due = DUES, account = ACCOUNTS, fetches = FETCHES}
+local indexes = {stranded = STRANDED, order = ORDERS, due = DUES, account = ACCOUNTS, fetches = FETCHES, urgent = URGENT}
 
 local now = server_time()
 local order = redis.call('HGETALL', ORDER)
@@ -84,7 +84,7 @@ if state ~= 'ok' and not probe then
   if not amendable and deadline <= now then return answer('expire', {}) end
   redis.call('ZREM', DUE, args.id)
   redis.call('ZADD', HELD, amendable and '+inf' or deadline, args.id)
-  redis.call('HDEL', ORDER, 'due', 'slot', 'shift', 'line', 'plan')
+  redis.call('HDEL', ORDER, 'due', 'slot', 'shift', 'line', 'since', 'plan')
   if slot and bucket.shared then
     booking_cancel(bucket, now, indexes, reschedules)
   elseif slot then
@@ -100,7 +100,10 @@ local request = {
   slot = slot and slot - tonumber(fields.shift or 0), lane = slot and (fields.line or 'ordinary'),
   express = fields.express == '1', override = fields.override == '1', plan = tonumber(fields.plan),
 }
-local result = bucket_take(bucket, rate, now, request, amendable and math.huge or deadline)
+-- An order with an event may take the slot of another one, if its own would be after its deadline.
+local event = not amendable and not request.override and tonumber(fields.event)
+local limit = (amendable or event) and math.huge or deadline
+local result = bucket_take(bucket, rate, now, request, limit)
 if result.left or request.express then
   if result.freed and result.left ~= 'express' then
     booking_give_slot(bucket, now, indexes, result.left, result.freed, reschedules)
@@ -110,20 +113,42 @@ if result.left or request.express then
   end
 end
 
+local since = slot and tonumber(fields.since)
+if not since or since < tonumber(fields.last_poll or 0) then since = due end
+local function keep_booking()
+  redis.call('HSET', ORDER, 'due', math.ceil(result.slot), 'slot', result.slot - bucket.shift, 'shift', 0,
+    'line', result.lane, 'since', since)
+end
+if result.lane then keep_booking() end
+if event and result.lane then
+  urgency_add(bucket, indexes, since, event)
+elseif event and slot and bucket.urgent then
+  redis.call('ZREM', URGENT, booking)
+end
+if bucket.urgent and state == 'ok' and (result.at or (event and result.lane)) then
+  local own = urgency_promote(bucket, rate, now, indexes, reschedules)
+  if own then
+    result.slot, result.lane, result.early = own.slot, own.lane, own.lane == 'late' and EARLY or rate.early
+    keep_booking()
+  end
+end
+if event and result.lane and result.slot > deadline then
+  booking_cancel(bucket, now, indexes, reschedules)
+  result.slot = nil
+end
+
 if result.slot then
   local back = math.ceil(result.slot)
-  if result.lane then
-    redis.call('HSET', ORDER, 'slot', result.slot - bucket.shift, 'shift', 0, 'line', result.lane)
-  elseif not request.override then
-    redis.call('HDEL', ORDER, 'slot', 'shift', 'line')
+  if not result.lane then
+    if not request.override then redis.call('HDEL', ORDER, 'slot', 'shift', 'line', 'since') end
+    redis.call('HSET', ORDER, 'due', back)
   end
-  redis.call('HSET', ORDER, 'due', back)
   redis.call('ZADD', DUE, back, args.id)
   return {'wait', now, back - result.early, result.lane and 1 or 0, reschedules}
 end
 if not result.at then
   if now >= deadline then return answer('expire', reschedules) end
-  redis.call('HDEL', ORDER, 'slot', 'shift', 'line', 'express', 'plan', 'override')
+  redis.call('HDEL', ORDER, 'slot', 'shift', 'line', 'since', 'express', 'plan', 'override')
   redis.call('HSET', ORDER, 'due', deadline, 'ask', 0, 'stranded', 1)
   redis.call('ZADD', DUE, deadline, args.id)
   redis.call('ZADD', indexes.stranded, deadline, args.id)
@@ -139,7 +164,7 @@ redis.call('HSET', PROGRESS, 'busy_until', now + args.lease)
 if result.at > now then redis.call('HSET', ORDER, 'at', result.at) end
 -- An attempt that was wanted while a worker that died held the order ('again') is this one.
 if slot or fields.express or fields.again then
-  redis.call('HDEL', ORDER, 'slot', 'shift', 'line', 'express', 'plan', 'override', 'again')
+  redis.call('HDEL', ORDER, 'slot', 'shift', 'line', 'since', 'express', 'plan', 'override', 'again')
 end
 local clean = state == 'ok' and tonumber(account[4] or 0) == 0 and not (account[5] or account[6] or account[7])
 return answer('go', probe and 'probe' or (clean and 'clean' or 'marked'), string.format('%.3f', result.at), reschedules)

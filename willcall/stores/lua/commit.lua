@@ -45,10 +45,11 @@
 
 local ORDER, TICKETS, ATTEMPTS, DUE, HELD, OLD_STATUS, NEW_STATUS, ATTENTION, FINAL, LATE_CHECKS, EVENTS, DELIVERY,
   DELIVERIES_DUE, DELIVERIES_PENDING, MINUTES, HOURS, ALERT_1, ALERT_2, ALERT_3, ALERT_4, FETCHES_PENDING, BUCKET,
-  ORDINARY, EXPRESS, LATE, THROTTLED, ACCOUNT, STRANDED, ORDERS, DUES, ACCOUNTS, FETCHES, CHANGES, SPEC,
+  ORDINARY, EXPRESS, LATE, THROTTLED, ACCOUNT, STRANDED, ORDERS, DUES, ACCOUNTS, FETCHES, URGENT, CHANGES, SPEC,
   CLIENT_OLD_STATUS, CLIENT_NEW_STATUS, CLIENT_EVENTS = unpack(KEYS)
 local args = cjson.decode(ARGV[1])
-local indexes = {stranded = STRANDED, order = ORDERS, due = DUES, account = ACCOUNTS, fetches = FETCHES}
+local indexes = {stranded = STRANDED, order = ORDERS, due = DUES, account = ACCOUNTS, fetches = FETCHES,
+  urgent = URGENT}
 
 local before = redis.call('HMGET', ORDER, 'seq', 'claim', 'again', 'number', 'deadline', 'settled', 'due', 'slot',
   'stranded', 'throttled', 'hinted', 'status', 'client_number', 'event', 'notified')
@@ -72,7 +73,7 @@ end
 
 -- A claim has used up what the attempt had booked.
 if not keep and (not args.claim or slot) then
-  remove('slot', 'shift', 'line', 'plan', 'express', 'override', 'stranded')
+  remove('slot', 'shift', 'line', 'since', 'plan', 'express', 'override', 'stranded')
 end
 for field, value in pairs(fields) do
   -- `attention` is written with its indexes, and `ask` belongs to the schedule.

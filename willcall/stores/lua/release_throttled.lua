@@ -10,14 +10,16 @@
 -- include: clock
 -- include: bookings
 
-local ACCOUNT, BUCKET, ORDINARY, EXPRESS, LATE, THROTTLED, HELD, STRANDED, ORDERS, DUES, ACCOUNTS, FETCHES = unpack(KEYS)
+local ACCOUNT, BUCKET, ORDINARY, EXPRESS, LATE, THROTTLED, HELD, STRANDED, ORDERS, DUES, ACCOUNTS, FETCHES,
+  URGENT = unpack(KEYS)
 local args = cjson.decode(ARGV[1])
 
 local from = redis.call('HGET', ACCOUNT, 'unthrottle')
 if not from then return {0, {}} end
 local now, count, reschedules = server_time(), args.count, {}
 local bucket = bucket_load(BUCKET, {ordinary = ORDINARY, express = EXPRESS, late = LATE})
-local indexes = {stranded = STRANDED, order = ORDERS, due = DUES, account = ACCOUNTS, fetches = FETCHES}
+local indexes = {stranded = STRANDED, order = ORDERS, due = DUES, account = ACCOUNTS, fetches = FETCHES,
+  urgent = URGENT}
 
 local function bring_forward(id)
   local key, account = indexes.order .. id, booking_account(indexes, id)

@@ -125,7 +125,7 @@ if event and result.lane then
 elseif event and slot and bucket.urgent then
   redis.call('ZREM', URGENT, booking)
 end
-if bucket.urgent and state == 'ok' and (result.at or (event and result.lane)) then
+if bucket.urgent and state == 'ok' and (result.at or result.lane) then
   local own = urgency_promote(bucket, rate, now, indexes, reschedules)
   if own then
     result.slot, result.lane, result.early = own.slot, own.lane, own.lane == 'late' and EARLY or rate.early

@@ -246,7 +246,6 @@ def test_no_history_breaks_a_promise_to_provider_or_orders(
         model.check(rate)
 
 
-@pytest.mark.xfail(reason="the express lane may book the same moment as the ordinary lane", strict=True)
 def test_an_express_booking_is_kept(redis: "Redis", redis_server: EmbeddedRedis) -> None:
     polling = {"ceiling": CEILING, "minimum": MINIMUM, "interval": [20, 40]}
     with world(redis, redis_server.url, Rate(limit=1, period=1, burst=1), seed=0, **polling) as made:

@@ -11,6 +11,7 @@
 --   blocked   nothing is sent before this moment (429)
 --   shift     how far all slots that are booked now were moved by 429s in total
 --   late      the last slot of the late lane, minus shift
+--   promised  the slot that was booked last in the express lane, minus shift
 --   early, sent, interval, shared    of the rate, as of the last booking, for scripts that are not given the rate
 --   urgent    1 if bookings may be in its index by urgency (see urgency.lua)
 --
@@ -61,13 +62,14 @@ end
 -- lanes: keys of the three lanes. booking: the request's name. Both may be left out if there is no request.
 local function bucket_load(key, lanes, booking)
   local values = redis.call('HMGET', key, 'tat', 'express', 'blocked', 'shift', 'late', 'early', 'sent', 'interval',
-    'shared', 'urgent')
+    'shared', 'urgent', 'promised')
   local shift = tonumber(values[4]) or 0
   return {
     key = key, lanes = lanes, booking = booking, tat = tonumber(values[1]) or 0, express = tonumber(values[2]) or 0,
     blocked = tonumber(values[3]) or 0, shift = shift, late = values[5] and tonumber(values[5]) + shift or 0,
     early = tonumber(values[6]) or 0, sent = tonumber(values[7]) or 0, interval = tonumber(values[8]) or 0,
     shared = values[9] == '1', urgent = values[10] == '1',
+    promised = values[11] and tonumber(values[11]) + shift or 0,
   }
 end
 
@@ -103,6 +105,9 @@ local function bucket_book(bucket, lane, booking, slot, now)
   if lane == 'late' and slot > bucket.late then
     bucket.late = slot
     redis.call('HSET', bucket.key, 'late', slot - bucket.shift)
+  elseif lane == 'express' then
+    bucket.promised = slot
+    redis.call('HSET', bucket.key, 'promised', slot - bucket.shift)
   end
 end
 
@@ -122,6 +127,18 @@ end
 -- Return the first moment after all slots of the late lane that are still to come.
 local function bucket_behind_late(bucket, interval, now)
   return bucket.late > now and bucket.late + interval or 0
+end
+
+-- Return when a request that could be sent now or soon may be sent, so that the next booking of the express lane finds
+-- its token. Both may have booked the same moment: the ordinary lane has all tokens, and the express lane some of them.
+local function bucket_beside_express(bucket, rate, now, at)
+  if bucket.promised <= now - LEAD then return at end
+  local first = redis.call('ZRANGEBYSCORE', bucket.lanes.express, now - LEAD - bucket.shift, '+inf', 'WITHSCORES',
+    'LIMIT', 0, 1)
+  if #first == 0 or first[1] == bucket.booking then return at end
+  local slot = tonumber(first[2]) + bucket.shift
+  if at < slot and math.max(bucket.tat, at) + rate.interval - rate.sent <= slot then return at end
+  return math.max(at, math.max(bucket.tat, slot) + rate.interval - rate.sent)
 end
 
 -- Return the next free slot at the end of the ordinary lane, for a request that may not be sent before a moment.
@@ -152,7 +169,9 @@ local function bucket_offer(bucket, rate, now, request)
     -- A request that comes after its slot queues behind the late lane. One of the late lane is sent before that if its
     -- token is there, and keeps its place if an express request took that token.
     if request.lane == 'ordinary' and slot <= near then own = math.max(own, behind) end
-    if own <= (request.lane == 'late' and now + EARLY or near) then return own, 'slot' end
+    local latest = request.lane == 'late' and now + EARLY or near
+    if own <= latest and request.lane ~= 'express' then own = bucket_beside_express(bucket, rate, now, own) end
+    if own <= latest then return own, 'slot' end
     if request.lane == 'late' and slot < now then own = math.max(own, behind) end
     offer(own, 'slot')
   end
@@ -160,6 +179,7 @@ local function bucket_offer(bucket, rate, now, request)
     offer(request.plan, 'plan')
   elseif not slot or request.lane == 'express' then
     local free = bucket_end_of_ordinary(bucket, rate, now, math.max(now, blocked))
+    if free <= near then free = bucket_beside_express(bucket, rate, now, free) end
     offer(free > near and math.max(free, now + LEAD) or free, 'ordinary')
     if at <= near then return at, right end
   end

@@ -170,7 +170,7 @@ local function bucket_offer(bucket, rate, now, request)
     -- token is there, and keeps its place if an express request took that token.
     if request.lane == 'ordinary' and slot <= near then own = math.max(own, behind) end
     local latest = request.lane == 'late' and now + EARLY or near
-    if own <= latest and request.lane ~= 'express' then own = bucket_beside_express(bucket, rate, now, own) end
+    if own <= latest and request.lane == 'ordinary' then own = bucket_beside_express(bucket, rate, now, own) end
     if own <= latest then return own, 'slot' end
     if request.lane == 'late' and slot < now then own = math.max(own, behind) end
     offer(own, 'slot')

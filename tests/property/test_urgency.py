@@ -44,9 +44,7 @@ class Played:
         self.submitted: dict[str, tuple[float, float | None]] = {}
         self.touched: set[str] = set()
         self.throttles: list[float] = []
-        made.answers = lambda _order, _at: (
-            Throttled(retry_after=self.throttles.pop()) if self.throttles else NotReady()
-        )
+        made.answers = lambda _order, _at: Throttled(retry_after=self.throttles.pop()) if self.throttles else NotReady()
 
     def submit(self, events: list[float | None], other: bool) -> None:  # noqa: FBT001 - called by name
         for event in events:

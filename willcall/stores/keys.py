@@ -202,7 +202,7 @@ def stranded(bucket: str) -> str:
 
 
 def urgent(bucket: str) -> str:
-    """Sorted set: bookings that may take an earlier slot, by urgency (see `lua/urgency.lua`). Expires with the bucket."""
+    """Sorted set: bookings that may take an earlier slot, by rank (see `lua/urgency.lua`). Expires with the bucket."""
     return f"{PREFIX}urgent:{bucket}"
 
 

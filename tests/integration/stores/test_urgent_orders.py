@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -34,9 +35,8 @@ def submit(made: World, *events: float | None, prefix: str = "ord", account: str
     """Submit orders whose events are so many seconds from now."""
     ids = [f"{prefix}-{n}" for n in range(len(events))]
     for order_id, event in zip(ids, events, strict=True):
-        made.submit(order_id, account=account)
-        if event is not None:
-            made.redis.hset(keys.order(order_id), "event", round((START + made.now + event) * 1_000))
+        at = None if event is None else datetime.fromtimestamp(START + made.now + event, UTC).isoformat()
+        made.submit(order_id, account=account, event_at=at)
     return ids
 
 
@@ -146,7 +146,9 @@ def test_an_urgent_order_that_is_pushed_leaves_a_full_express_lane(make: Make) -
 
 def test_a_throttle_moves_urgent_orders_like_all_others(make: Make) -> None:
     made = make(Rate(1, 1, 1))
-    answers = itertools.chain([NotReady(), NotReady(), NotReady(), Throttled(retry_after=50)], itertools.repeat(NotReady()))
+    answers = itertools.chain(
+        [NotReady(), NotReady(), NotReady(), Throttled(retry_after=50)], itertools.repeat(NotReady())
+    )
     made.answers = lambda _order, _at: next(answers)
     submit(made, *[None] * 50, prefix="other")
     made.run(0.5)

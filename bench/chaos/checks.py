@@ -5,10 +5,17 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby, pairwise
 
+from bench.chaos.callback_checks import (
+    callbacks_keep_the_order,
+    every_backend_knows_its_orders,
+    every_callback_is_genuine,
+    every_last_event_is_delivered,
+    risk_is_notified_in_time,
+)
+from bench.chaos.event_ledger import UPDATES
 from bench.chaos.faults import OUTAGES, FaultKind
 from bench.chaos.history import (
     AccountAlert,
-    CallbackMessage,
     History,
     InjectedFault,
     PolledOrder,
@@ -131,10 +138,11 @@ def only_known_orders_are_polled(history: History) -> list[str]:
 
 
 def one_event_per_change(history: History) -> list[str]:
-    """The events of each order are a path through the state machine that ends at its status."""
+    """The events of each order's status are a path through the state machine that ends at its status."""
     types: dict[str, list[str]] = defaultdict(list)
     for event in history.stream:
-        types[event.order_id].append(event.type.removeprefix("order."))
+        if event.type not in UPDATES:
+            types[event.order_id].append(event.type.removeprefix("order."))
     found = [f"event {event_id} occurs {count} times" for event_id, count in _repeated(history.stream)]
     for order_id in history.final_orders.keys() | types.keys():
         route = ["pending", *types[order_id]]
@@ -202,50 +210,6 @@ def every_uncommitted_poll_is_explained(history: History) -> list[str]:
     ]
 
 
-def every_callback_is_genuine(history: History) -> list[str]:
-    """Every callback is signed, is an event of the stream, and was sent to the backend of that event's order."""
-    orders = {event.id: event.order_id for event in history.stream}
-    return [
-        f"message {message.id} to the backend of {message.order_id} is {wrong}"
-        for message in history.callbacks
-        for wrong, is_so in (
-            ("not signed", not message.verified),
-            ("no event of the stream", message.id not in orders),
-            (
-                "of another order",
-                not message.order_id == message.body_order_id == orders.get(message.id, message.body_order_id),
-            ),
-        )
-        if is_so
-    ]
-
-
-def callbacks_keep_the_order(history: History) -> list[str]:
-    """No backend receives an event, for the first time or again, after a later event of the same order."""
-    places = {event.id: place for place, event in enumerate(history.stream)}
-    by_order: dict[str, list[CallbackMessage]] = defaultdict(list)
-    for message in sorted(history.callbacks, key=lambda message: message.at):
-        if message.id in places:
-            by_order[message.order_id].append(message)
-    return [
-        f"{order_id}: {after.id} came after {before.id}, which is later"
-        for order_id, messages in by_order.items()
-        for before, after in pairwise(messages)
-        if places[after.id] < places[before.id]
-    ]
-
-
-def every_last_event_is_delivered(history: History) -> list[str]:
-    """The backend of each order has accepted its last event, whatever was superseded."""
-    accepted = {message.id for message in history.callbacks if message.accepted}
-    last = {event.order_id: event for event in history.stream}
-    return [
-        f"{order_id}: {event.type} ({event.id}) was never accepted"
-        for order_id, event in last.items()
-        if order_id in history.submitted and event.id not in accepted
-    ]
-
-
 def every_repeated_callback_is_explained(history: History) -> list[str]:
     """A callback that was accepted is repeated only where a fault kept the response from being stored."""
     accepted: dict[str, float] = {}
@@ -307,6 +271,8 @@ CHECKS: tuple[Check, ...] = (
     every_callback_is_genuine,
     callbacks_keep_the_order,
     every_last_event_is_delivered,
+    every_backend_knows_its_orders,
+    risk_is_notified_in_time,
     every_repeated_callback_is_explained,
     every_webhook_gets_a_response,
     every_pdf_is_stored,

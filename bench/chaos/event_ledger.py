@@ -1,10 +1,11 @@
 """The independent event ledger: it follows the stream and records each event as it appears."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from threading import Event, Thread
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 #: The stream's name, which is promised; deliberately not imported from the product.
 STREAM = "willcall:events"
+#: Events while the status stays.
+UPDATES = frozenset({"order.updated", "order.attention", "order.at_risk"})
 #: Seconds between two reads.
 EVERY = 0.1
 #: Events read at a time.
@@ -26,7 +29,14 @@ def read_events(redis: "Redis", cursor: str | None) -> list[StreamEvent]:
     """Return the page of events behind the cursor, `None`: from the first. Raises RedisError."""
     start = f"({cursor}" if cursor else "-"
     entries = cast("Sequence[tuple[str, dict[str, str]]]", redis.xrange(STREAM, start, "+", PAGE))
-    return [StreamEvent(entry, fields["id"], fields["type"], fields["order_id"]) for entry, fields in entries]
+    return [
+        StreamEvent(entry, fields["id"], fields["type"], fields["order_id"], _is_sent(json.loads(fields["data"])))
+        for entry, fields in entries
+    ]
+
+
+def _is_sent(order: Mapping[str, Any]) -> bool:
+    return bool(order["attention"] != "undeliverable")
 
 
 class EventLedger(Thread):
@@ -35,7 +45,7 @@ class EventLedger(Thread):
     def __init__(self, url: str, path: Path) -> None:
         super().__init__(name="event ledger", daemon=True)
         self.path = path
-        #: The type of each order's latest event.
+        #: The status of each order, by its latest event that says so.
         self.latest: dict[str, str] = {}
         self.events: list[StreamEvent] = []
         self._redis = Redis.from_url(url, decode_responses=True, socket_timeout=2.0)
@@ -49,7 +59,8 @@ class EventLedger(Thread):
                 page = self._page()
                 for event in page:
                     ledger.write(json.dumps(asdict(event)) + "\n")
-                    self.latest[event.order_id] = event.type.removeprefix("order.")
+                    if event.type not in UPDATES:
+                        self.latest[event.order_id] = event.type.removeprefix("order.")
                 self.events += page
                 ledger.flush()
                 if not page and done:

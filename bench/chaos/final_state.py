@@ -5,9 +5,10 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, cast
 
 from bench.chaos.event_ledger import read_events
-from bench.chaos.history import AccountAlert, CommittedAttempt, FinalOrder, StreamEvent
+from bench.chaos.history import AccountAlert, CommittedAttempt, FinalOrder, StreamEvent, visible_state
 from tasks.queues import SUBMIT
 from willcall.devtools.local_deployment import LocalDeployment
+from willcall.orders.serialization import order_to_json
 from willcall.stores.documents import StorageError, UnknownDocumentError
 from willcall.stores.keys import CLAIMS, CLAIMS_INDEX, PREFIX, delayed_messages
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 #: More events for operators than are stored.
 _ALERTS = 10_000
-_WORK_INDEXES = tuple(PREFIX + name for name in ("undelivered", "fetches", "inbox"))
+_WORK_INDEXES = tuple(PREFIX + name for name in ("undelivered", "fetches", "inbox", "changes"))
 #: Prefixes of the lists of queues, and of the replies of remote control, which are not tasks.
 _QUEUES, _ANSWERS = (f"{SUBMIT}.", f"{SUBMIT}\x06"), "willcall.reply."
 
@@ -83,6 +84,9 @@ def _ended(deployment: LocalDeployment, order: "Order") -> FinalOrder:
         tuple(CommittedAttempt(line.at, line.outcome, line.late) for line in polls),
         pushed=tuple(line.at for line in timeline if is_push(line)),
         missing_documents=sum(document is None or not _is_stored(deployment, document) for document in documents),
+        state=visible_state(order_to_json(order)),
+        submitted=order.submitted_at,
+        event_at=order.event_at,
     )
 
 

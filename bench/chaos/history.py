@@ -84,10 +84,20 @@ class CommittedAttempt:
 
 
 @dataclass(frozen=True, slots=True)
+class VisibleState:
+    """What a backend acts on: status, attention and tickets of an order, the latter as JSON."""
+
+    status: str
+    attention: str | None = None
+    tickets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class FinalOrder:
     """An order in Redis after the run, with its timeline, oldest first.
 
     `pushed`: when pushes of its provider changed it. `unkept`: how many of its PDFs are not in the document store.
+    `state`: what its backend should know.
     """
 
     status: str
@@ -95,16 +105,24 @@ class FinalOrder:
     timeline: tuple[CommittedAttempt, ...] = ()
     pushed: tuple[float, ...] = ()
     missing_documents: int = 0
+    state: VisibleState | None = None
+    submitted: float = 0.0
+    event_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StreamEvent:
-    """An entry of the event stream."""
+    """An entry of the event stream. `sent`: it is for the backend too, and not for the feed alone."""
 
     cursor: str
     id: str
     type: str
     order_id: str
+    sent: bool = True
+
+    @property
+    def at(self) -> float:
+        return int(self.cursor.partition("-")[0]) / 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +151,7 @@ class CallbackMessage:
     """A callback as received, and the `status` of the response.
 
     `order_id` is the order whose `callback_url` received it, `body_order_id` the one that the body names, `id` the
-    `webhook-id`.
+    `webhook-id`, `state` what the body says about the order.
     """
 
     at: float
@@ -142,6 +160,7 @@ class CallbackMessage:
     id: str
     verified: bool
     status: int
+    state: VisibleState | None = None
 
     @property
     def accepted(self) -> bool:
@@ -196,6 +215,18 @@ class History:
             )
         ]
         return sorted(found, key=lambda asked: asked.request.arrived)
+
+
+def visible_state(order: Mapping[str, Any]) -> VisibleState:
+    """Return what a backend acts on. The address of a file that is stored, or signed anew each time, is no part."""
+    tickets = []
+    for ticket in order["tickets"]:
+        seen = {name: value for name, value in ticket.items() if value not in (None, "", {})}
+        seen["extra"] = {name: value for name, value in ticket["extra"].items() if name != "listed"}
+        seen["url"] = None if ticket["document"] else (ticket["url"] or "").partition("?")[0]
+        tickets.append(json.dumps(seen, sort_keys=True))
+    attention = order["attention"] if order["attention"] != "undeliverable" else None
+    return VisibleState(order["status"], attention, tuple(sorted(tickets)))
 
 
 def match_attempts(

@@ -15,7 +15,7 @@ from bench.chaos.checks import JITTER
 from bench.chaos.event_ledger import EventLedger
 from bench.chaos.faults import PlannedFault, plan_faults
 from bench.chaos.final_state import account_alerts, final_orders, messages_left, orders_left, read_stream, work_left
-from bench.chaos.history import CallbackMessage, History, ProviderPush, read_ledger
+from bench.chaos.history import CallbackMessage, History, ProviderPush, read_ledger, visible_state
 from bench.chaos.processes import ChaosDeployment, ProcessGroup
 from bench.chaos.submitter import Submitter, path_of
 from willcall.devtools.callback_receiver import CallbackReceiver, ReceivedCallback
@@ -27,7 +27,7 @@ from workers.broker import VISIBILITY_TIMEOUT
 POLLING = {"initial": 0.7, "factor": 2, "cap": 5, "minimum": 0.3, "interval": [2, 4], "missing_grace": 15}
 HEALTH = {"probe": [1, 2], "throttle_pause": 1}
 HTTP = {"connect_timeout": 1, "read_timeout": 2.5, "total_timeout": 3}
-SWEEPS = {"polls": 1, "notify": 1, "inbox": 2, "documents": 2, "expire": 2, "reconcile": 15, "grace": 3}
+SWEEPS = {"polls": 1, "notify": 1, "events": 1, "inbox": 2, "documents": 2, "expire": 2, "reconcile": 15, "grace": 3}
 #: Seconds of a minute in the providers' webhook schedules: the fifth and last attempt is 15 s after the first.
 PUSH_MINUTE = 1.0
 
@@ -67,7 +67,7 @@ def run(seed: int, minutes: float, count: int) -> Outcome:
     rates = orders.rates(count)
     tables = {
         f"{provider}/{account}": {
-            "rate": rate.model_dump(),
+            "rate": rate.model_dump(exclude_none=True),
             "polling": {**POLLING, "ceiling": CEILING},
             "health": HEALTH,
             "http": HTTP,
@@ -168,8 +168,10 @@ def _await(done: Callable[[], bool], seconds: float, processes: ProcessGroup) ->
 
 def _message(received: ReceivedCallback) -> CallbackMessage:
     order_id = received.path.removeprefix(path_of(""))
+    event = received.event
+    state = visible_state(event["data"]) if "data" in event else None
     return CallbackMessage(
-        received.at, order_id, received.event.get("order_id", ""), received.id, received.verified, received.status
+        received.at, order_id, event.get("order_id", ""), received.id, received.verified, received.status, state
     )
 
 

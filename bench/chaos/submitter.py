@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from threading import Event, Thread
 from typing import Any
 
@@ -26,6 +27,8 @@ PATIENCE = 2.0
 #: One backend in this many rejects its first callback and asks to wait a second.
 FLAKY = 4
 _BUSY = ScriptedResponse(503, {"retry-after": "1"})
+#: One order in this many has an event so many seconds after its submission. At half of that time it is at risk.
+DATED, EVENT_IN = 3, 30.0
 #: Seconds between two attempts.
 RETRY_AFTER = 0.2
 
@@ -79,6 +82,8 @@ class Submitter(Thread):
     def _submit(self, order_id: str, script: OrderScript, route: str) -> None:
         payload = script.model_dump(include={"provider", "account", "reference", "quantity"})
         payload |= {"id": order_id, "callback_url": self._receiver.url(path_of(order_id))}
+        if int(order_id[-5:]) % DATED == 0:
+            payload["event_at"] = datetime.fromtimestamp(time.time() + EVENT_IN, UTC).isoformat()
         accepted = None
         try:
             while accepted is None and not self._stopping.is_set():

@@ -16,6 +16,7 @@ from bench.chaos.history import (
     ProviderRequest,
     StreamEvent,
     SubmittedOrder,
+    VisibleState,
 )
 from willcall.simulator.script import RateScript
 
@@ -54,6 +55,8 @@ def message(at: float, event_id: str, order_id: str, **fields: Any) -> CallbackM
     )
 
 
+FULFILLED, EXPIRED = VisibleState("fulfilled", tickets=("one",)), VisibleState("expired")
+
 EVENTS = (
     StreamEvent("1-0", "evt_1", "order.partial", "a"),
     StreamEvent("2-0", "evt_2", "order.expired", "b"),
@@ -63,9 +66,9 @@ EVENTS = (
 #: The first one of order a was rejected, and superseded before it was due again.
 CALLBACKS = (
     message(100.1, "evt_1", "a", status=503),
-    message(110.1, "evt_3", "a"),
+    message(110.1, "evt_3", "a", state=FULFILLED),
     message(130.1, "evt_2", "b", status=503),
-    message(135.3, "evt_2", "b"),
+    message(135.3, "evt_2", "b", state=EXPIRED),
 )
 PUSHES = (
     ProviderPush(ONE, 109.0, 1, 503, accepted=False),
@@ -85,9 +88,17 @@ GOOD = History(
     },
     final_orders={
         "a": FinalOrder(
-            "fulfilled", 200.0, (CommittedAttempt(100.0, "partly_issued"), CommittedAttempt(110.0, "issued"))
+            "fulfilled",
+            200.0,
+            (CommittedAttempt(100.0, "partly_issued"), CommittedAttempt(110.0, "issued")),
+            state=FULFILLED,
         ),
-        "b": FinalOrder("expired", 130.0, (CommittedAttempt(105.0, "not_ready"), CommittedAttempt(130.0, "not_ready"))),
+        "b": FinalOrder(
+            "expired",
+            130.0,
+            (CommittedAttempt(105.0, "not_ready"), CommittedAttempt(130.0, "not_ready")),
+            state=EXPIRED,
+        ),
     },
     requests=(
         request(1, ONE, 100.02),

@@ -19,7 +19,20 @@ from bench.chaos.history import (
     match_attempts,
 )
 from bench.chaos.scorecard import figures
-from tests.unit.bench.conftest import ALERTS, CALLBACKS, EVENTS, GOOD, ONE, PUSHES, TWO, ChangeHistory, message, request
+from tests.unit.bench.conftest import (
+    ALERTS,
+    CALLBACKS,
+    EVENTS,
+    EXPIRED,
+    FULFILLED,
+    GOOD,
+    ONE,
+    PUSHES,
+    TWO,
+    ChangeHistory,
+    message,
+    request,
+)
 
 
 def hit(kind: FaultKind, start: float, end: float | None = None) -> InjectedFault:
@@ -33,6 +46,23 @@ def with_request(*more: ProviderRequest) -> tuple[ProviderRequest, ...]:
 @pytest.mark.parametrize("check", CHECKS)
 def test_a_good_history_passes(check: Check) -> None:
     assert check(GOOD) == []
+
+
+def at_risk(*moments: float) -> dict[str, object]:
+    """Events of order a, which was submitted at 100 for an event at 130, so it is at risk from 115."""
+    events = [StreamEvent(f"{moment * 1_000:.0f}-0", f"evt_risk_{moment}", "order.at_risk", "a") for moment in moments]
+    order = replace(GOOD.final_orders["a"], submitted=100.0, event_at=130.0)
+    return {"stream": (*EVENTS, *events), "final_orders": {**GOOD.final_orders, "a": order}}
+
+
+def test_an_order_at_risk_in_time_passes(change_history: ChangeHistory) -> None:
+    assert checks.risk_is_notified_in_time(change_history(**at_risk(115.0, 129.0))) == []
+    assert checks.one_event_per_change(change_history(**at_risk(115.0))) == []
+
+
+def test_an_event_of_the_feed_alone_need_not_be_delivered(change_history: ChangeHistory) -> None:
+    unsent = StreamEvent("4-0", "evt_4", "order.attention", "a", sent=False)
+    assert checks.every_last_event_is_delivered(change_history(stream=(*EVENTS, unsent))) == []
 
 
 BAD: list[tuple[Check, dict[str, object]]] = [
@@ -75,6 +105,14 @@ BAD: list[tuple[Check, dict[str, object]]] = [
     (checks.callbacks_keep_the_order, {"callbacks": (message(99.0, "evt_3", "a"), *CALLBACKS)}),
     (checks.every_last_event_is_delivered, {"callbacks": CALLBACKS[:3]}),
     (checks.every_last_event_is_delivered, {"callbacks": (CALLBACKS[0], *CALLBACKS[2:])}),
+    (checks.every_backend_knows_its_orders, {"callbacks": (*CALLBACKS, message(140.0, "evt_3", "a", state=EXPIRED))}),
+    (
+        checks.every_backend_knows_its_orders,
+        {"callbacks": (*CALLBACKS, message(140.0, "evt_3", "a", state=replace(FULFILLED, tickets=("two",))))},
+    ),
+    (checks.risk_is_notified_in_time, at_risk(114.0)),
+    (checks.risk_is_notified_in_time, at_risk(131.0)),
+    (checks.risk_is_notified_in_time, at_risk(116.0, 117.0, 118.0)),
     (checks.every_repeated_callback_is_explained, {"callbacks": (*CALLBACKS, message(136.0, "evt_2", "b"))}),
     (
         checks.every_webhook_gets_a_response,

@@ -13,7 +13,8 @@ class DeliveryStatus(StrEnum):
     """The status of an event's callback.
 
     An event is superseded by a newer one, unless a delivery attempt shows how it ended.
-    `FORGOTTEN`: its attempts are no longer stored. `FEED`: the order has no callback URL.
+    `FORGOTTEN`: its attempts are no longer stored. `FEED`: the order has no callback URL, or the event says that
+    notifying the backend failed.
     """
 
     PENDING = "pending"
@@ -43,7 +44,11 @@ def event_rows(
     known: dict[str, tuple[str, float | None]] = {event.id: (event.type, event.occurred_at) for event in events}
     if delivery:
         known.setdefault(delivery.event_id, (delivery.event_type, None))
-    return [_line(event_id, *known[event_id], delivery, attempts) for event_id in reversed(known)]
+    ids = list(known)
+    unsent = ids[ids.index(delivery.event_id) + 1 :] if delivery else []
+    return [
+        _line(event_id, *known[event_id], delivery, attempts, unsent=event_id in unsent) for event_id in reversed(ids)
+    ]
 
 
 def _line(
@@ -52,9 +57,13 @@ def _line(
     at: float | None,
     delivery: DeliveryState | None,
     attempts: Sequence[DeliveryAttempt],
+    *,
+    unsent: bool,
 ) -> EventRow:
     made = [each for each in attempts if each.event_id == event_id]
-    if delivery is None:
+    if delivery and unsent and event_id == delivery.later_id:
+        return EventRow(event_id, event_type, at, DeliveryStatus(delivery.status.value), 0)
+    if delivery is None or unsent:
         return EventRow(event_id, event_type, at, DeliveryStatus.FEED, len(made))
     if delivery.event_id != event_id:
         return EventRow(event_id, event_type, at, _earlier(made, complete=len(attempts) < MOST_ATTEMPTS), len(made))

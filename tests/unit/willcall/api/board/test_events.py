@@ -32,6 +32,18 @@ def test_an_earlier_event_shows_its_delivery_status(
     assert (earlier.type, earlier.at, earlier.status, earlier.attempts) == ("order.partial", NOW - 90, told, count)
 
 
+def test_a_later_event_waits_and_one_of_the_feed_alone_is_shown_as_such() -> None:
+    unsent = StoredEvent("3-0", "evt_3", "order.attention", "ord-1", NOW - 50, {})
+    updated = StoredEvent("4-0", "evt_4", "order.updated", "ord-1", NOW - 40, {})
+    rows = event_rows([PARTIAL, FULFILLED, unsent, updated], replace(LATEST, later_id="evt_4"), [])
+    assert [row.status for row in rows] == [
+        DeliveryStatus.PENDING,
+        DeliveryStatus.FEED,
+        DeliveryStatus.PENDING,
+        DeliveryStatus.SUPERSEDED,
+    ]
+
+
 def test_without_a_callback_url_events_are_only_in_the_feed() -> None:
     assert [line.status for line in event_rows([PARTIAL, FULFILLED], None, [])] == [
         DeliveryStatus.FEED,

@@ -6,7 +6,7 @@
 --          event = {id, type, data (JSON), host = to notify (nil: none)} (nil: nothing is new),
 --          fields: of the order, to write; removed: fields to remove (nil: none),
 --          look_at (ms; nil: not again)
--- Returns  {0} if the order has changed: look again; {1}; or {1, event id, number, host}: send this message
+-- Returns  {0} if the order has changed, or `look_at` has come: look again; {1}; or {1, event id, number, host}: send this message
 
 -- include: clock
 -- include: dated_lists
@@ -20,6 +20,8 @@ local args = cjson.decode(ARGV[1])
 local LATER = 60000
 
 local now = server_time()
+-- From then on the look would have another result.
+if (args.look_at or math.huge) <= now then return {0} end
 for field, value in pairs(args.expected) do
   if (redis.call('HGET', ORDER, field) or '') ~= value then return {0} end
 end

@@ -49,6 +49,8 @@ _GROUPS = (
     "tests/e2e/test_flower.py",
     "tests/e2e/test_neighbours.py",
     "tests/integration/workers/test_logs.py",
+    "tests/e2e/test_client_testing.py",
+    *(f"{shop}]" for shop in ("[fastapi", "[django", "[flask", "[node", "[php", "[ruby")),
 )
 #: Tests that start processes: they begin before those that only compute, which fill the time that others wait.
 _EARLY = (*_GROUPS, "tests/e2e/", "tests/integration/transport/test_workers.py", "tests/integration/test_up.py")

@@ -174,6 +174,11 @@ class Shop:
                 require("the npm registry", not ended.returncode)
             assert ended.returncode == 0, ended.stdout
 
+    def check_types(self, program: str) -> "subprocess.CompletedProcess[str]":
+        """Compile a program beside those of the Node.js shop."""
+        (self._folder / "src" / "check.ts").write_text(program)
+        return self._run("npx tsc --noEmit")
+
     def serve(self) -> Process:
         process = self._start(self._example.serve)
         wait_until(lambda: self._listens(process))

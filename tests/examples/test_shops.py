@@ -16,6 +16,7 @@ from standardwebhooks import Webhook
 
 from tests.examples.shops import EXAMPLES, SHOPS, Gate, Process, Shop
 from tests.waiting import wait_until
+from willcall.api.openapi_events import EVENT_TYPES
 from willcall_client.testing import WillcallServer
 
 pytestmark = pytest.mark.proof
@@ -23,6 +24,34 @@ pytestmark = pytest.mark.proof
 PAGE = (EXAMPLES.parent / "docs" / "examples.md").read_text()
 #: What the page shows of the shop's web server, and of what follows the feed.
 SERVED, FOLLOWED = (block.split("\n") for block in re.findall(r"^```text\n(.*?)\n```", PAGE, re.MULTILINE | re.DOTALL))
+NODE = next(example for example in SHOPS if example.name == "node")
+#: Where an error is expected, the compiler complains if there is none.
+PROGRAM = """
+import { type Event, willcall } from "./willcall.js";
+
+const body = { provider: "tiqets", reference: "1" };
+const { data: order, error } = await willcall.POST("/v1/orders", { body });
+const amount: number | null | undefined = order?.quantity;
+const detail: string | undefined = error?.detail;
+
+// @ts-expect-error: an order needs a reference
+await willcall.POST("/v1/orders", { body: { provider: "tiqets" } });
+// @ts-expect-error: it has no such field
+await willcall.POST("/v1/orders", { body: { ...body, colour: "red" } satisfies typeof body });
+// @ts-expect-error: there is no such status
+await willcall.GET("/v1/orders", { params: { query: { status: "done" } } });
+// @ts-expect-error: there is no such call
+await willcall.GET("/v1/tickets");
+
+export function describe(event: Event): string {
+  switch (event.type) {
+%s
+    // @ts-expect-error: there is no such event
+    case "order.done":
+      return "";
+  }
+}
+"""
 WILLCALL = Path(sys.executable).with_name("willcall")
 
 
@@ -80,6 +109,13 @@ def test_the_readme_names_the_commands_of_each_shop() -> None:
     for example in SHOPS:
         for command in (*example.prepare, example.serve, example.follow):
             assert f"$ {command}\n" in readme, example.name
+
+
+@pytest.mark.parametrize("running", [NODE], ids=["node"], indirect=True)
+def test_a_generated_client_knows_what_may_be_left_out_and_which_events_there_are(running: Running) -> None:
+    cases = "\n".join(f'    case "{kind}":\n      return event.data.status;' for kind in EVENT_TYPES)
+    checked = running.shop.check_types(PROGRAM % cases)
+    assert checked.returncode == 0, checked.stdout
 
 
 def test_tickets_of_a_submitted_order_arrive_by_webhook(running: Running) -> None:

@@ -12,7 +12,7 @@ EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
 
 def main() -> None:
     with WillcallServer() as server, TemporaryDirectory() as folder:
-        server.simulator.add_order("tiqets", "1111111", quantity=2)
+        server.simulator.add_order("tiqets", "2222222", quantity=2)
 
         def command(name: str) -> "list[str]":
             return [sys.executable, str(EXAMPLES / name), server.url, server.key]

@@ -15,7 +15,7 @@ backend.send_task(
     kwargs={
         "id": "cart-43",  # your own key: sending the same order twice is harmless
         "provider": "tiqets",
-        "reference": "2222222",
+        "reference": "3333333",
         "quantity": 1,
         "metadata": {"cart": "43"},
     },

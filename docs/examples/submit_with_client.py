@@ -11,7 +11,7 @@ from willcall_client import Client, ConflictError, RejectedError
 url, key = sys.argv[1:]
 with Client(url, key) as willcall:
     try:
-        order = willcall.submit("tiqets", "1111111", id="cart-42", quantity=2, metadata={"cart": "42"})
+        order = willcall.submit("tiqets", "2222222", id="cart-42", quantity=2, metadata={"cart": "42"})
     except RejectedError as error:
         sys.exit(f"Willcall rejected the order: {error}")
     except ConflictError as error:

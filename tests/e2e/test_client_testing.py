@@ -59,6 +59,12 @@ def test_an_order_needs_attention(server: WillcallServer, provider: str, attenti
     assert server.bring_to(order_id, "fulfilled").attention is None
 
 
+def test_an_open_order_is_put_at_risk(server: WillcallServer) -> None:
+    server.client.submit("tiqets", "3", id="cart-3")
+    assert not server.put_at_risk("cart-3").final
+    assert "order.at_risk" in [event.type for event in server.client.events() if event.order_id == "cart-3"]
+
+
 def test_an_order_changes_its_mind(server: WillcallServer) -> None:
     server.client.submit("tixstock", "1", id="cart-1", quantity=2)
     for status in ("partial", "fulfilled"):

@@ -1,10 +1,10 @@
 /** The shop's database. Each event is handled once, whether it comes as a webhook, from the feed, or by both ways. */
 
-import sqlite from "node-sqlite3-wasm";
+import { DatabaseSync } from "@photostructure/sqlite"; // the API of node:sqlite, which Node.js 22.5 and later have
 
 import type { Event } from "./willcall.js";
 
-const database = new sqlite.Database(process.env.SHOP_DB!);
+const database = new DatabaseSync(process.env.SHOP_DB!);
 database.exec(`
   PRAGMA busy_timeout = 10000;
   CREATE TABLE IF NOT EXISTS orders (
@@ -15,20 +15,20 @@ database.exec(`
 `);
 
 export function addOrder(id: string): void {
-  database.run("INSERT OR IGNORE INTO orders (id, status) VALUES (?, 'pending')", [id]);
+  database.prepare("INSERT OR IGNORE INTO orders (id, status) VALUES (?, 'pending')").run(id);
 }
 
 export function findOrder(id: string): unknown {
-  return database.get("SELECT id, status, tickets FROM orders WHERE id = ?", [id]);
+  return database.prepare("SELECT id, status, tickets FROM orders WHERE id = ?").get(id);
 }
 
 export function cursor(): string | undefined {
-  return database.get("SELECT cursor FROM feed")?.cursor as string | undefined;
+  return database.prepare("SELECT cursor FROM feed").get()?.cursor as string | undefined;
 }
 
 /** Keep the place in the feed, after the events before it were handled. */
 export function keepCursor(cursor: string): void {
-  database.run("INSERT OR REPLACE INTO feed (id, cursor) VALUES (1, ?)", [cursor]);
+  database.prepare("INSERT OR REPLACE INTO feed (id, cursor) VALUES (1, ?)").run(cursor);
 }
 
 /** Handle an event, unless that was done before. */
@@ -37,13 +37,12 @@ export function handle(event: Event): void {
   const changedAt = Date.parse(event.occurred_at);
   let changed = 0;
   transaction(() => {
-    const isNew = database.run("INSERT OR IGNORE INTO handled (event_id) VALUES (?)", [event.id]).changes;
+    const isNew = database.prepare("INSERT OR IGNORE INTO handled (event_id) VALUES (?)").run(event.id).changes;
     if (isNew) {
       // An event of the feed may be older than what a webhook brought.
-      changed = database.run(
-        "UPDATE orders SET status = ?, tickets = ?, changed_at = ? WHERE id = ? AND changed_at <= ?",
-        [event.data.status, tickets, changedAt, event.order_id, changedAt],
-      ).changes;
+      changed = database
+        .prepare("UPDATE orders SET status = ?, tickets = ?, changed_at = ? WHERE id = ? AND changed_at <= ?")
+        .run(event.data.status, tickets, changedAt, event.order_id, changedAt).changes;
     }
   });
   if (changed) {

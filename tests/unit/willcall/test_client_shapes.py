@@ -16,6 +16,7 @@ SHAPES = [
     *(orders.EventPage, orders.BatchResult, orders.BatchResults),
     *(accounts.Account, accounts.AccountPage, accounts.Backlog, accounts.Rate, accounts.ResumeResult),
     *(accounts.UnderlyingHealth, operations.Readiness, operations.ServiceStatus),
+    *(operations.LookResult, operations.RedeliveryResult, operations.TriggerResult),
     *(problems.Problem, problems.FieldProblem),
 ]
 

@@ -103,6 +103,18 @@ def test_no_attempt_after_the_deadline(order: Order, outcome: Outcome, policy: P
     assert decision.wake_at is None or NOW < decision.wake_at <= order.deadline_at
 
 
+@given(orders(st.just(Status.FULFILLED)), answers_to_wait_for, policies(), randoms, st.floats(NOW - 100, NOW + 200_000))
+def test_a_fulfilled_order_is_not_polled_from_its_event_on_and_needs_nobody(
+    order: Order, outcome: Outcome, policy: PollPolicy, rng: Random, event_at: float
+) -> None:
+    decision = decide(replace(order, event_at=event_at), outcome, policy, NOW, rng)
+    assert decision.wake_at is None or NOW < decision.wake_at < event_at
+    assert (decision.order.status, decision.order.attention) == (Status.FULFILLED, order.attention)
+    assert not decision.waits_for_account
+    without = decide(order, outcome, policy, NOW, Random(0))
+    assert (decision.account_blocked_until, decision.signal) == (without.account_blocked_until, without.signal)
+
+
 @given(orders(), outcomes, policies(), randoms)
 def test_an_open_order_always_has_a_next_wake_up(
     order: Order, outcome: Outcome, policy: PollPolicy, rng: Random

@@ -199,8 +199,11 @@ def _keep_polling(order: Order, outcome: Outcome, policy: PollPolicy, now: float
         why = f"{summary}; the deadline has passed"
         return Decision(expire(order, now), None, why, signal, account_blocked_until=blocked_until)
     following = next_poll(order, outcome, policy, now, rng)
-    if order.status is Status.FULFILLED and order.event_at and (following.at or 0.0) >= order.event_at:
-        return Decision(order, None, f"{summary}; its event begins before the next attempt", signal)
+    watched = order.status is Status.FULFILLED and order.event_at is not None
+    # An account that rejects us would hold the order, perhaps beyond its event. The next check comes anyway.
+    if watched and (signal is AccountSignal.UNAUTHORIZED or (following.at or 0.0) >= (order.event_at or 0.0)):
+        why = f"{summary}; no retry, as it is only watched"
+        return Decision(order, None, why, signal, account_blocked_until=blocked_until)
     if following.at is None:
         why = f"{summary}; {following.why}"
         return Decision(order, order.deadline_at, why, signal, account_blocked_until=blocked_until)

@@ -7,6 +7,7 @@ Friday, the last of these polls is at 16:00. The next one is at 20:00, a day bef
 follows each hour. The last one is at 19:00 on Saturday.
 """
 
+from willcall.orders.completion import is_completed_by_hand
 from willcall.orders.model import CLOSED, Order
 
 #: Seconds between two polls, and on the last day.
@@ -17,9 +18,10 @@ _LAST_DAY = 86_400.0
 def next_watch_at(order: Order, now: float) -> float | None:
     """Return when to look at an order next (epoch seconds, perhaps past), or `None` if it is not watched any more.
 
-    An order that is not fulfilled yet is looked at as well, but not polled: it may be fulfilled by then.
+    An order that is not fulfilled yet is looked at as well, but not polled: it may be fulfilled by then. One that
+    somebody completed by hand is not watched: no answer of the provider can change it.
     """
-    if order.event_at is None or order.status in CLOSED:
+    if order.event_at is None or order.status in CLOSED or is_completed_by_hand(order):
         return None
     last = max(order.last_poll_at or 0.0, order.finished_at or order.submitted_at)
     following = min(last + EVERY, max(last + EVERY_ON_THE_LAST_DAY, order.event_at - _LAST_DAY))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from willcall.orders.model import CLOSED, Order, Status
+from willcall.orders.model import CLOSED, EndedBy, Order, Status
 from willcall.orders.watching import EVERY, EVERY_ON_THE_LAST_DAY, next_watch_at
 
 DAY = 86_400.0
@@ -53,6 +53,11 @@ def test_no_look_is_at_the_event_or_later_and_none_too_soon(ahead: float, ended:
 @pytest.mark.parametrize("status", sorted(CLOSED))
 def test_an_order_that_never_changes_any_more_is_not_watched(status: Status) -> None:
     assert next_watch_at(replace(fulfilled(at(2, 10), at(5, 20)), status=status), at(2, 11)) is None
+
+
+@pytest.mark.parametrize("by", [EndedBy.CALLER, EndedBy.OPERATOR])
+def test_an_order_that_was_completed_by_hand_is_not_watched(by: EndedBy) -> None:
+    assert next_watch_at(replace(fulfilled(at(2, 10), at(5, 20)), ended_by=by), at(2, 11)) is None
 
 
 def test_an_order_without_an_event_or_whose_event_has_begun_is_not_watched() -> None:

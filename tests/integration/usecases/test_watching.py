@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from schedules.sweeps import run_sweep
+from tests.actors import ANNA
 from tests.virtual_time import ACCOUNT, START, World, world
 from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.orders.model import EndedBy, Order, Status, Ticket, TicketKind
@@ -128,7 +129,7 @@ def test_no_order_without_tickets_waits_for_such_checks(redis: "Redis", redis_se
 def test_a_paused_account_is_not_asked(made: World) -> None:
     submit(made, "ord-1", 2 * DAY)
     watch(made, HOUR)
-    pause(made.context, made.account, None)
+    pause(made.context, made.account, None, ANNA)
     watch(made, DAY)
     assert len(made.times("ord-1")) == 1
     assert made.redis.zcard(keys.held(ACCOUNT)) == 0

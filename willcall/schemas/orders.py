@@ -175,7 +175,7 @@ class EventHeader(Schema):
 
 @dataclass(frozen=True, kw_only=True)
 class Event(EventHeader):
-    """One change of an order's status."""
+    """One change of an order."""
 
     data: Order
     """The order as it was after the change."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
 #: Fields of an order, one of which changes whenever its event may become another one. Its tickets are compared too.
-_FENCE = ("seq", "attention", "notified", "event", "updated")
+_FENCE = ("seq", "attention", "notified", "events", "event", "updated")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +113,7 @@ def _arguments(change: Change) -> tuple[list[str], Arguments]:
         "id": after.id,
         **change.candidate.fence,
         "event": event_arguments(change.event) if change.event else None,
+        "notified": after.notified,
         "fields": fields,
         "removed": [name for name in change_fields(before) if name not in fields] or None,
         "look_at": optional_milliseconds(change.look_at),

@@ -88,7 +88,7 @@ def mutable_fields(order: Order) -> dict[str, str]:
 def change_fields(order: Order) -> dict[str, str]:
     """Return the hash fields that a look at changes writes (see `usecases.changes`); the others are absent."""
     notices = f"{round(order.event_at * 1_000)}:{order.risk_notices}" if order.event_at and order.risk_notices else None
-    values = {"notified": order.notified, "at_risk": "1" if order.at_risk else None, "risk": notices}
+    values = {"at_risk": "1" if order.at_risk else None, "risk": notices}
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -139,9 +139,15 @@ def order_from(order_id: str, fields: Mapping[str, str], spec_text: str, tickets
         ended_by=_ended_by(status, fields),
         updated_at=updated_at(fields),
         at_risk=status in OPEN and fields.get("at_risk") == "1",
-        notified=fields.get("notified") or None,
+        notified=_notified(fields),
         risk_notices=_risk_notices(fields),
     )
+
+
+def _notified(fields: Mapping[str, str]) -> str | None:
+    """Return what the backend was notified of last, `None` if release 0.2.0 sent an event since."""
+    _, _, last = fields.get("events", "").rpartition(" ")
+    return fields.get("notified") or None if fields.get("notified_after", "") == last else None
 
 
 def _risk_notices(fields: Mapping[str, str]) -> int:

@@ -7,6 +7,7 @@ import pytest
 
 from schedules.run import BATCH
 from schedules.sweeps import run_sweep
+from tests.actors import ANNA
 from tests.integration.usecases.conftest import Setup, System
 from tests.integration.usecases.test_documents import Answers, answers, due_now, in_turn, script, tickets
 from tests.integration.usecases.test_notify import callback_status, deliver, fulfil, receiver
@@ -43,7 +44,7 @@ def with_rules(h: System, **notify: float) -> System:
 
 
 def poll_again(h: System) -> None:
-    request_poll(h.context, "ord-1")
+    request_poll(h.context, "ord-1", ANNA)
     h.redis.delete(keys.tokens("tiqets/default"))
     h.poll()
 
@@ -191,7 +192,7 @@ def test_an_undeliverable_order_is_an_event_of_the_feed_alone(make_system: Setup
     deliver(h)
     run_sweep(h.context, "events")
     assert h.events() == ["order.fulfilled", "order.attention"]
-    redeliver(h.context, "ord-1")
+    redeliver(h.context, "ord-1", ANNA)
     deliver(h)
     run_sweep(h.context, "events")
     assert h.events() == ["order.fulfilled", *["order.attention"] * 3]
@@ -201,7 +202,7 @@ def test_an_undeliverable_order_is_an_event_of_the_feed_alone(make_system: Setup
         None,
         "undeliverable",
     ]
-    redeliver(h.context, "ord-1")
+    redeliver(h.context, "ord-1", ANNA)
     assert deliver(h) is None
     assert receiver.message_ids() == [event.id] * 3
 
@@ -300,7 +301,7 @@ def test_a_cancelled_order_leaves_the_index(make_system: Setup) -> None:
     h = make_system()
     submit_for(h, 3 * HOUR)
     run_sweep(h.context, "events")
-    cancel_order(h.context, "ord-1")
+    cancel_order(h.context, "ord-1", ANNA)
     h.redis.zadd(keys.CHANGES, {"ord-1": 1, "gone": 1})
     run_sweep(h.context, "events")
     assert (h.events(), h.redis.zcard(keys.CHANGES)) == (["order.cancelled"], 0)
@@ -350,6 +351,25 @@ def test_an_order_of_release_0_2_0_is_notified_of_what_changes_from_now_on(
     due_now(h)
     assert fetch_documents(h.context, "ord-1") is None
     assert h.events() == ["order.fulfilled", "order.updated"]
+
+
+def test_a_status_that_release_0_2_0_notified_of_is_no_event_again(make_system: Setup, answers: Answers) -> None:
+    h = make_system()
+    h.submit(script(), quantity=2)
+    answers(PartlyIssued(codes("1")))
+    h.poll()
+    cursor = h.redis.xadd(
+        keys.EVENTS,
+        {"id": "evt-old", "type": "order.fulfilled", "order_id": "ord-1", "at": 1, "data": '{"attention":null}'},
+    )
+    events = f"{h.redis.hget(keys.order('ord-1'), 'events')} {cursor}"
+    h.redis.hset(keys.order("ord-1"), mapping={"events": events, "status": "fulfilled", "finished": 1})
+    h.redis.zadd(keys.CHANGES, {"ord-1": 1})
+    run_sweep(h.context, "events")
+    assert h.events() == ["order.partial", "order.fulfilled"]
+    answers(Issued(codes("1", "2")))
+    poll_again(h)
+    assert h.events() == ["order.partial", "order.fulfilled", "order.updated"]
 
 
 def test_an_event_that_release_0_2_0_left_waiting_is_delivered(

@@ -41,6 +41,7 @@
 -- include: alert
 -- include: queue_delivery
 -- include: feed
+-- include: notified
 -- include: ticket_owners
 
 local ORDER, TICKETS, ATTEMPTS, DUE, HELD, OLD_STATUS, NEW_STATUS, ATTENTION, FINAL, LATE_CHECKS, EVENTS, DELIVERY,
@@ -52,7 +53,7 @@ local indexes = {stranded = STRANDED, order = ORDERS, due = DUES, account = ACCO
   urgent = URGENT}
 
 local before = redis.call('HMGET', ORDER, 'seq', 'claim', 'again', 'number', 'deadline', 'settled', 'due', 'slot',
-  'stranded', 'throttled', 'hinted', 'status', 'client_number', 'event', 'notified')
+  'stranded', 'throttled', 'hinted', 'status', 'client_number', 'event')
 local seq, deadline, slot, stranded = tonumber(before[1]), before[5], before[8], before[9]
 if args.claim and before[6] == args.claim and seq == args.seq + 1 then return {tonumber(before[7] or 0), {}, {}} end
 if seq ~= args.seq or (args.claim and before[2] ~= args.claim) then return {-1, {}, {}} end
@@ -89,8 +90,8 @@ if args.claim then write('settled', args.claim) end
 
 -- The backend may have been notified of something else since the order was read. Then its changes are looked at again.
 local event, look_at = args.event, args.look_at
-if event and NO_STATUS[event.type] and (before[15] or '') ~= args.notified.before then event, look_at = nil, now end
-if event or not (before[15] or args.event) then write('notified', args.notified.after) end
+local notified = notified_of(ORDER)
+if event and NO_STATUS[event.type] and notified ~= args.notified.before then event, look_at = nil, now end
 
 -- `undeliverable` follows from the delivery alone, whatever was true when the order was read.
 local attention = fields.attention or ''
@@ -194,6 +195,7 @@ if event then
   add_event({EVENTS, ORDER, CLIENT_EVENTS}, args.id, event, now)
   message = queue_delivery(DELIVERY, DELIVERIES_DUE, DELIVERIES_PENDING, args.id, event)
 end
+if event or (notified == '' and not args.event) then remember_notified(ORDER, args.notified.after) end
 if look_at then redis.call('ZADD', CHANGES, 'LT', look_at, args.id) end
 if args.counter then
   local minute, hour = MINUTES .. math.floor(now / 60000), HOURS .. math.floor(now / 3600000)

@@ -4,13 +4,14 @@
 --          client's events
 -- ARGS     id, expected (field -> value of the order when it was read, '' for none), tickets (SHA-1 of their JSON then),
 --          event = {id, type, data (JSON), host = to notify (nil: none)} (nil: nothing is new),
---          fields: of the order, to write; removed: fields to remove (nil: none),
+--          notified (what the backend is notified of from now on; nil: as before), fields: of the order, to write; removed: fields to remove (nil: none),
 --          look_at (ms; nil: not again)
 -- Returns  {0} if the order has changed, or `look_at` has come: look again; {1}; or {1, event id, number, host}: send this message
 
 -- include: clock
 -- include: dated_lists
 -- include: feed
+-- include: notified
 -- include: file_delivery
 -- include: queue_delivery
 
@@ -39,6 +40,7 @@ if args.event then
 elseif redis.call('HGET', DELIVERY, 'state') == 'delivered' then
   message = deliver_later(DELIVERY, DELIVERIES_DUE, DELIVERIES_PENDING, args.id)
 end
+if args.notified then remember_notified(ORDER, args.notified) end
 local look_at = args.look_at or math.huge
 if redis.call('HEXISTS', DELIVERY, 'later_event') == 1 then look_at = math.min(look_at, now + LATER) end
 if look_at == math.huge then

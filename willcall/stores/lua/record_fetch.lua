@@ -9,6 +9,7 @@
 
 -- include: clock
 -- include: dated_lists
+-- include: notified
 
 local TICKETS, DUE, FETCH, PENDING, GIVEN_UP, ORDER, CHANGES = unpack(KEYS)
 local args = cjson.decode(ARGV[1])
@@ -22,7 +23,7 @@ end
 if args.after then
   redis.call('SET', TICKETS, args.after)
   mark_updated(ORDER, args.id, server_time())
-  redis.call('HSETNX', ORDER, 'notified', args.notified)
+  if notified_of(ORDER) == '' then remember_notified(ORDER, args.notified) end
   redis.call('ZADD', CHANGES, server_time(), args.id)
 end
 if args.wait then

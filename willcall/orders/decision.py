@@ -191,7 +191,9 @@ def _keep_polling(order: Order, outcome: Outcome, policy: PollPolicy, now: float
     final = order.status in FINAL
     hint = _hint(outcome, signal, policy, now, None if final else order.deadline_at)
     blocked_until = hint if signal in _BLOCKS_THE_ACCOUNT else None
-    order = replace(order, attention=_attention(order, outcome, policy, now), hint_until=hint, next_poll_at=None)
+    needed_by = outcome.needed_by if isinstance(outcome, NotReady | PartlyIssued) else order.needed_by
+    attention = _attention(order, outcome, policy, now)
+    order = replace(order, attention=attention, needed_by=needed_by, hint_until=hint, next_poll_at=None)
     summary = outcome.detail or outcome.provider_status or type(outcome).__name__
     if final and (signal in _ABOUT_THE_ORDER or order.unanswered_polls >= MAX_UNANSWERED_LATE_CHECKS):
         return Decision(order, None, f"{summary}; stays {order.status}", signal)

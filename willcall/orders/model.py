@@ -144,6 +144,7 @@ class Order:
     the order began to need `attention` for this reason; the stores set it. `expected` is how many tickets the order
     has according to the provider, `quantity` according to the caller. `client` is the backend that it belongs to.
     `event_at` is when the customer goes in, `group` the caller's name for orders that are usually issued together.
+    `needed_by`: until when somebody has to do what the order needs, if the provider says so.
     `updated_at` is the last change that a backend would see, which an attempt alone is not; the stores set it.
     `at_risk`: the event is near and tickets are missing; final orders never are. `risk_notices`: how often the backend
     was notified of that, for this `event_at`. `notified`: what it was notified of last (see `orders.changes`).
@@ -184,6 +185,7 @@ class Order:
     risk_notices: int = 0
     event_at: float | None = None
     group: str | None = None
+    needed_by: float | None = None
     ended_by: EndedBy | None = None
     updated_at: float = 0.0
     at_risk: bool = False

@@ -33,23 +33,29 @@ class Issued(_Outcome):
 
 @dataclass(frozen=True, slots=True)
 class PartlyIssued(_Outcome):
-    """Some of `expected` tickets are issued; `expected` is `None` if the provider does not say."""
+    """Some of `expected` tickets are issued; `expected` is `None` if the provider does not say.
+
+    `attention` and `needed_by` are those of `NotReady`.
+    """
 
     tickets: tuple[Ticket, ...]
     expected: int | None = None
     attention: Attention | None = None
+    needed_by: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class NotReady(_Outcome):
     """No tickets are issued yet.
 
-    `attention` is set if waiting alone will not bring them, because the customer must personalise them. `expected` is
+    `attention` is set if waiting alone will not bring them, because the customer must personalise them: until
+    `needed_by` (epoch seconds), if the provider says so. `expected` is
     how many tickets the order has; pushed tickets are compared with it. `void` are tickets that no longer let anybody
     in.
     """
 
     attention: Attention | None = None
+    needed_by: float | None = None
     expected: int | None = None
     void: tuple[Ticket, ...] = ()
 

@@ -80,7 +80,8 @@ def order_needs(order: Order) -> schemas.Needs | None:
     """Return what somebody has to do before the tickets of an open order come."""
     if order.status not in OPEN or order.attention is not Attention.PERSONALIZATION:
         return None
-    return schemas.Needs(what="personalization", until=None, url=None, detail=ORDER_TROUBLES[order.attention].what)
+    detail = ORDER_TROUBLES[order.attention].what
+    return schemas.Needs(what="personalization", until=utc(order.needed_by), url=None, detail=detail)
 
 
 def ticket_schema(ticket: Ticket) -> schemas.Ticket:

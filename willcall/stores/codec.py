@@ -80,6 +80,7 @@ def mutable_fields(order: Order) -> dict[str, str]:
         "hint": optional_milliseconds(order.hint_until),
         "finished": optional_milliseconds(order.finished_at),
         "ended_by": order.ended_by.value if order.ended_by else None,
+        "needed_by": optional_milliseconds(order.needed_by),
         "ask": int(order.next_poll_at is not None),
     }
     return {name: str(value) for name, value in values.items() if value is not None}
@@ -136,6 +137,7 @@ def order_from(order_id: str, fields: Mapping[str, str], spec_text: str, tickets
         client=spec.get("client"),
         event_at=seconds(fields.get("event", spec.get("event_at"))),
         group=spec.get("group"),
+        needed_by=seconds(fields.get("needed_by")),
         ended_by=_ended_by(status, fields),
         updated_at=updated_at(fields),
         at_risk=status in OPEN and fields.get("at_risk") == "1",

@@ -38,8 +38,8 @@ class PaylogicTicket:
     """A ticket at Paylogic.
 
     `tickets` is empty until it is issued; then it is a file, wallet passes, or both. `not_before` is when it can be
-    issued at the earliest (epoch), if Paylogic says so. A `void` one lets nobody in, but is still shown. `parent` is
-    the uid of the combo ticket that it is a part of.
+    issued at the earliest (epoch), and `needed_by` until when the customer must act, if Paylogic says so. A `void` one
+    lets nobody in, but is still shown. `parent` is the uid of the combo ticket that it is a part of.
     """
 
     tickets: Tickets = ()
@@ -47,6 +47,7 @@ class PaylogicTicket:
     waits_for: str | None = None
     not_before: float | None = None
     attention: Attention | None = None
+    needed_by: float | None = None
     void: bool = False
     uid: str | None = None
     parent: str | None = None
@@ -183,11 +184,12 @@ def _combined(
         reasons = ["every ticket is void"]
     detail = "; ".join([f"{count} of {needed} tickets", *reasons])
     attention = next((part.attention for part in waiting if part.attention), None)
+    needed_by = min((part.needed_by for part in waiting if part.needed_by), default=None)
     not_before = _earliest(waiting) if len(bundles) + len(own) >= needed else None
     if not any(map(admits_someone, tickets)):
-        return NotReady(provider_status=word, detail=detail, not_before=not_before, attention=attention, void=tickets)
+        return NotReady(attention, needed_by, void=tickets, provider_status=word, detail=detail, not_before=not_before)
     return PartlyIssued(
-        tickets, needed or None, provider_status=word, detail=detail, not_before=not_before, attention=attention
+        tickets, needed or None, attention, needed_by, provider_status=word, detail=detail, not_before=not_before
     )
 
 
@@ -283,12 +285,14 @@ def _obstacle(ticket: Mapping[str, Any], now: float) -> PaylogicTicket | None:
         case None:
             return PaylogicTicket(word=word, waits_for="unknown status word of a ticket")
     if ticket.get("needs_personalization") is True:
-        until = rfc3339(moment(ticket.get("personalization_end")))
+        needed_by = moment(ticket.get("personalization_end"))
+        until = rfc3339(needed_by)
         return PaylogicTicket(
             word=word,
             waits_for="the customer must personalise a ticket" + (f" until {until}" if until else ""),
             not_before=_fulfillment_start(ticket, now),
             attention=Attention.PERSONALIZATION,
+            needed_by=needed_by,
         )
     return None
 

@@ -9,7 +9,7 @@ require __DIR__ . '/willcall.php';
 
 while (true) {
     $after = find('SELECT cursor FROM feed')['cursor'] ?? null;
-    [$status, $page] = call('GET', '/v1/events' . ($after ? '?after=' . rawurlencode($after) : ''));
+    [$status, $page] = call('GET', '/v1/events?' . http_build_query(['after' => $after, 'wait' => 30])); // null is left out
     if ($status !== 0 && $status < 500 && $status !== 200) {
         throw new WillcallError($page['detail']);
     }

@@ -10,7 +10,7 @@ $stdout.sync = true
 store = Store.new(ENV.fetch("SHOP_DB"))
 loop do
   after = store.cursor
-  page = Willcall.call("GET", "/v1/events#{after && "?after=#{URI.encode_www_form_component(after)}"}")
+  page = Willcall.call("GET", "/v1/events?#{URI.encode_www_form({ after: after, wait: 30 }.compact)}")
   if page["items"].empty?
     sleep 1
   else

@@ -18,7 +18,7 @@ for (;;) {
 /** Return the next page, or nothing while Willcall is unavailable. */
 async function nextPage(after?: string) {
   try {
-    const { data, error } = await willcall.GET("/v1/events", { params: { query: { after } } });
+    const { data, error } = await willcall.GET("/v1/events", { params: { query: { after, wait: 30 } } });
     if (error && error.status < 500) throw new Error(error.detail);
     return data;
   } catch (error) {

@@ -3,6 +3,7 @@
 from functools import partial
 
 from schedules.run import BATCH, Run
+from willcall.usecases.erase import finish_erasure
 
 
 def prune(run: Run) -> dict[str, int]:
@@ -11,7 +12,17 @@ def prune(run: Run) -> dict[str, int]:
     retention, now = context.settings.retention, context.stores.accounts.now()
     orders = _orders(run, now)
     events = run.try_item("events", partial(context.stores.events.prune, now - retention.events))
+    run.try_item("erased references", partial(context.stores.erasure.forget_references, now - retention.orders))
+    _finish_erasures(run, now)
     return {"orders": orders, "events": events, "documents": _documents(run, now - retention.orders)}
+
+
+def _finish_erasures(run: Run, now: float) -> None:
+    """Remove what workers may have stored of orders while these were erased."""
+    for order_id in run.context.stores.erasure.to_sweep(now, BATCH):
+        if not run.may_continue():
+            break
+        run.try_item(order_id, partial(finish_erasure, run.context, order_id), order=order_id)
 
 
 def _orders(run: Run, now: float) -> int:

@@ -1,7 +1,6 @@
 """`tasks.submit`: accept an order from any Celery app on the same broker."""
 
 from typing import Any
-from uuid import NAMESPACE_OID, uuid5
 
 from celery import Task, shared_task
 from celery.exceptions import Reject
@@ -10,6 +9,7 @@ from kombu.exceptions import OperationalError
 from structlog.contextvars import bind_contextvars
 
 from willcall.orders.errors import FieldError, RejectedOrderError, WillcallError
+from willcall.orders.submission import id_from_task
 from willcall.stores.connection import StoreError
 from willcall.stores.dead_letters import DeadLetterReason
 from willcall.usecases.submit import submit as submit_order
@@ -71,7 +71,7 @@ def submit(self: Task, *args: Any, **payload: Any) -> str:
     """
     if args:
         raise RejectedOrderError([FieldError("args", "must be empty: send the order's fields as kwargs")])
-    payload.setdefault("id", f"ord_{uuid5(NAMESPACE_OID, self.request.id).hex}")
+    payload.setdefault("id", id_from_task(self.request.id))
     shown = {"account": "default"} | _safe_fields(payload)
     provider = shown.get("provider")
     bind_contextvars(order=shown.get("id"), provider=provider, account=f"{provider}/{shown['account']}")

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
+from starlette.responses import Response
 
 from willcall.api.dependencies import (
     ContextDep,
@@ -27,6 +28,7 @@ from willcall.schemas.orders import AttemptPage, Order, OrderPage
 from willcall.usecases.amend import amend_order
 from willcall.usecases.complete import complete_order
 from willcall.usecases.context import Context
+from willcall.usecases.erase import erase_order
 from willcall.usecases.notify import redeliver
 from willcall.usecases.orders import cancel_order, get_order, request_poll
 from willcall.usecases.submit import submit
@@ -169,6 +171,23 @@ def redeliver_order(context: ContextDep, actor: ActorDep, _: NoParameters, order
     """Send the order's latest event to its `callback_url` again, and restart the retry schedule."""
     redeliver(context, order_id, actor)
     return _order(context, order_id, 202)
+
+
+@operator_router.delete(
+    "/{order_id}",
+    summary="Erase an order",
+    status_code=204,
+    response_class=Response,
+    responses=responses(ProblemType.NOT_FOUND, ProblemType.CLOSED, ProblemType.REJECTED),
+)
+def erase(context: ContextDep, actor: ActorDep, _: NoParameters, order_id: OrderIdDep) -> Response:
+    """Forget a final order but for its id, times and outcomes. Safe to repeat.
+
+    Its tickets, files, reference, metadata and callback URL are gone, also from its events in the feed. Pushes about it
+    are refused from then on.
+    """
+    erase_order(context, order_id, actor)
+    return Response(status_code=204)
 
 
 def _order(context: Context, order_id: str, status: int = 200) -> SchemaResponse:

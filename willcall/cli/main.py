@@ -26,6 +26,7 @@ COMMANDS = {
     "amend": ("amend", "amend", ORDERS, "Correct what was submitted of an order."),
     "complete": ("complete", "complete", ORDERS, "Fulfil an order with tickets that you got another way."),
     "cancel": ("order_actions", "cancel", ORDERS, "Stop polling an order and cancel it."),
+    "erase": ("order_actions", "erase", ORDERS, "Forget a final order but for its id, times and outcomes."),
     "redeliver": (
         "order_actions",
         "redeliver",

@@ -44,6 +44,13 @@ class NotNowError(WillcallError):
     """No request may be sent now; the message says why."""
 
 
+class ErasedOrderError(ClosedOrderError):
+    """The order was erased; nothing may bring its content back."""
+
+    def __init__(self, order_id: str, why: str = "nothing of it is left") -> None:
+        super().__init__(f"order {order_id} was erased; {why}")
+
+
 class NothingToDeliverError(WillcallError):
     """The order has no callback URL, or no event yet."""
 

@@ -148,6 +148,7 @@ class Order:
     `updated_at` is the last change that a backend would see, which an attempt alone is not; the stores set it.
     `at_risk`: the event is near and tickets are missing; final orders never are. `risk_notices`: how often the backend
     was notified of that, for this `event_at`. `notified`: what it was notified of last (see `orders.changes`).
+    Of an order that was erased (`erased_at`), only its id, times and outcomes are known.
     """
 
     id: str
@@ -189,6 +190,7 @@ class Order:
     ended_by: EndedBy | None = None
     updated_at: float = 0.0
     at_risk: bool = False
+    erased_at: float | None = None
 
     @property
     def account_key(self) -> str:

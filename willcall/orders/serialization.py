@@ -58,6 +58,7 @@ def order_schema(order: Order) -> schemas.Order:
         updated_at=utc(order.updated_at),
         at_risk=order.at_risk,
         needs=order_needs(order),
+        erased_at=utc(order.erased_at),
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import urlsplit
-from uuid import uuid4
+from uuid import NAMESPACE_OID, uuid4, uuid5
 
 from pydantic import (
     AfterValidator,
@@ -103,6 +103,11 @@ def _limit_size(value: dict[str, str]) -> dict[str, str]:
     if sum(len(name) + len(text) for name, text in value.items()) > MAX_METADATA_CHARACTERS:
         raise ValueError(f"must be at most {MAX_METADATA_CHARACTERS:,} characters in total")
     return value
+
+
+def id_from_task(task_id: str) -> str:
+    """Return the id of an order that a Celery task submits without one. A redelivered message makes no second order."""
+    return f"ord_{uuid5(NAMESPACE_OID, task_id).hex}"
 
 
 def _new_id() -> str:

@@ -121,6 +121,8 @@ class Order(Schema):
     """Whether the event is near and tickets are missing."""
     needs: Needs | None = None
     """What somebody has to do before the tickets are issued; null if nothing is known."""
+    erased_at: datetime | None = field(default=None, metadata=OPTIONAL)
+    """When the order was erased. Only its id, times and outcomes are left then; the reference is empty."""
 
     @property
     def final(self) -> bool:

@@ -98,9 +98,9 @@ def tickets_text(order: Order) -> str:
     return compact_json([ticket_to_json(ticket) for ticket in order.tickets])
 
 
-def order_from(order_id: str, fields: Mapping[str, str], spec_text: str, tickets: str | None) -> Order:
-    """Return an order from its hash, spec and tickets."""
-    spec = json.loads(spec_text)
+def order_from(order_id: str, fields: Mapping[str, str], spec_text: str | None, tickets: str | None) -> Order:
+    """Return an order from its hash, spec and tickets. An erased order has only its hash."""
+    spec: Mapping[str, Any] = json.loads(spec_text) if spec_text else {"reference": "", "client": fields.get("client")}
     status = Status(fields["status"])
     polled_again = fields.get("ask") == "1"
     return Order(
@@ -143,6 +143,7 @@ def order_from(order_id: str, fields: Mapping[str, str], spec_text: str, tickets
         at_risk=status in OPEN and fields.get("at_risk") == "1",
         notified=_notified(fields),
         risk_notices=_risk_notices(fields),
+        erased_at=seconds(fields.get("erased")),
     )
 
 

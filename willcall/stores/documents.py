@@ -33,6 +33,13 @@ class UnknownDocumentError(WillcallError):
     """There is no document with this id."""
 
 
+class ErasedOwnerError(StorageError):
+    """The order was erased, so none of its files is stored any more."""
+
+    def __init__(self) -> None:
+        super().__init__("the order was erased")
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """A stored file. `owner`: an order's id, or an account's key while no order is known.
@@ -55,7 +62,7 @@ class Document:
     @property
     def file_name(self) -> str:
         """The file's name, with the extension of its type."""
-        return f"{self.id}.{FILE_TYPES.get(self.content_type, PDF).extension}"
+        return _file_name(self.id, self.content_type)
 
 
 class DocumentStore:
@@ -77,7 +84,7 @@ class DocumentStore:
         """Store content or a draft for an order (its id) or an account (its key).
 
         The same content for the same owner is the same document. Raises UnsupportedFileError if it holds no ticket, and
-        StorageError.
+        StorageError, also if the order was erased.
         """
         if isinstance(content, bytes):
             with self._files.draft() as draft:
@@ -89,6 +96,9 @@ class DocumentStore:
         document, new = self._recorded(owner, digest, size, recognized)
         if new or not self._files.exists(_path(document)):
             self._files.store(content, _path(document))
+            if not self._redis.exists(keys.document(document.id)):  # its order was erased meanwhile
+                self._files.remove(_path(document))
+                raise ErasedOwnerError
         return document
 
     def get(self, document_id: str) -> Document | None:
@@ -154,6 +164,26 @@ class DocumentStore:
         pipe.execute()
         return True
 
+    def of_owner(self, owner: str) -> dict[str, str]:
+        """Return the documents of an order or an account, by the SHA-256 of their content."""
+        return cast("dict[str, str]", self._redis.hgetall(keys.documents(owner)))
+
+    def remove_erased(self, order_id: str, *, for_good: bool = False) -> None:
+        """Remove the files of an erased order. Raises StorageError, after which it has to be repeated.
+
+        A worker that was storing one of them may not have finished, so they are remembered until this is done
+        `for_good`.
+        """
+        listed = keys.erased_files(order_id)
+        for entry in cast("set[str]", self._redis.smembers(listed)):
+            document_id, _, content_type = entry.partition(" ")
+            self._files.remove(_path_of(document_id, content_type))
+        if for_good:
+            pipe = self._redis.pipeline()
+            pipe.delete(listed)
+            pipe.zrem(keys.ERASED, order_id)
+            pipe.execute()
+
     def remove_abandoned_drafts(self) -> bool:
         """Remove drafts that processes left behind when they died. Raises StorageError."""
         self._files.remove_abandoned_drafts()
@@ -162,7 +192,7 @@ class DocumentStore:
     def _recorded(self, owner: str, digest: str, size: int, recognized: DetectedFile) -> tuple[Document, bool]:
         """Return the document of this content, and whether it is new."""
         document_id, new, content_type, doubt = self._record_document(
-            keys=[keys.documents(owner), keys.document(""), keys.UNCLAIMED_DOCUMENTS],
+            keys=[keys.documents(owner), keys.document(""), keys.UNCLAIMED_DOCUMENTS, keys.order(owner)],
             args={
                 "id": f"doc_{token_hex(16)}",
                 "owner": owner,
@@ -174,6 +204,8 @@ class DocumentStore:
                 "warning": recognized.warning,
             },
         )
+        if not document_id:
+            raise ErasedOwnerError
         return Document(document_id, owner, digest, size, content_type, doubt or None), bool(new)
 
 
@@ -186,5 +218,13 @@ def _checked(content: IO[bytes]) -> tuple[int, DetectedFile]:
 
 
 def _path(document: Document) -> str:
+    return _path_of(document.id, document.content_type)
+
+
+def _path_of(document_id: str, content_type: str) -> str:
     """Return the path of a file: spread over 256 folders, because folders with millions of files are slow."""
-    return f"{document.id[4:6]}/{document.file_name}"
+    return f"{document_id[4:6]}/{_file_name(document_id, content_type)}"
+
+
+def _file_name(document_id: str, content_type: str) -> str:
+    return f"{document_id}.{FILE_TYPES.get(content_type, PDF).extension}"

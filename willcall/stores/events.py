@@ -1,8 +1,8 @@
 """The events of orders: the event feed and the source of callbacks."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 def new_event_id() -> str:
     """Return an id for an event of a backend or of operators. All attempts to deliver it carry it as `webhook-id`."""
     return f"evt_{uuid4().hex}"
+
+
+#: More erased events than have the time of a cursor, to the millisecond, but are before it.
+SAME_MILLISECOND = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +76,19 @@ class EventStore:
         With `client`, only a client's events, whose cursors are positions among these.
         """
         start = f"({cursor}" if cursor else "-"
-        stream = keys.client_events(client) if client else keys.EVENTS
-        entries = cast("list[tuple[str, dict[str, str]]]", self._redis.xrange(stream, start, "+", limit))
         if client is None:
-            return [_event(entry, fields) for entry, fields in entries]
-        pipe = self._redis.pipeline(transaction=False)
-        for _, place in entries:
-            pipe.xrange(keys.EVENTS, place["cursor"], place["cursor"])
-        return [
-            _event(entry, fields)
-            for (entry, _), found in zip(entries, pipe.execute(), strict=True)
-            for _, fields in found
-        ]
+            pipe = self._redis.pipeline()
+            pipe.xrange(keys.EVENTS, start, "+", limit)
+            pipe.zrangebyscore(keys.ERASED_EVENTS, _milliseconds(cursor), "+inf", start=0, num=limit + SAME_MILLISECOND)
+            entries, erased = pipe.execute()
+            events = [_event(entry, fields) for entry, fields in entries] + _erased_events(erased)
+            later = [event for event in events if _position(event.cursor) > _position(cursor)]
+            return sorted(later, key=lambda event: _position(event.cursor))[:limit]
+        places = cast(
+            "list[tuple[str, dict[str, str]]]", self._redis.xrange(keys.client_events(client), start, "+", limit)
+        )
+        found = self._get_many([place["cursor"] for _, place in places])
+        return [replace(event, cursor=entry) for (entry, _), event in zip(places, found, strict=True) if event]
 
     def any_after(self, positions: Sequence[tuple[str | None, str | None]]) -> list[bool]:
         """Return for each (client, cursor) whether the feed of the client, or of all, has an event after the cursor."""
@@ -103,10 +108,8 @@ class EventStore:
     def list_for_order(self, order_id: str) -> list[StoredEvent]:
         """Return the stored events of an order, oldest first."""
         cursors = cast("str | None", self._redis.hget(keys.order(order_id), "events"))
-        pipe = self._redis.pipeline(transaction=False)
-        for cursor in sorted((cursors or "").split(), key=_position):
-            pipe.xrange(keys.EVENTS, cursor, cursor)
-        return [_event(entry, fields) for reply in pipe.execute() for entry, fields in reply]
+        in_order = sorted((cursors or "").split(), key=_position)
+        return [event for event in self._get_many(in_order) if event]
 
     def count(self) -> int:
         """Return how many events are stored."""
@@ -118,13 +121,44 @@ class EventStore:
         pipe = self._redis.pipeline(transaction=False)
         for client in cast("set[str]", self._redis.smembers(keys.CLIENTS)):
             pipe.xtrim(keys.client_events(client), minid=oldest, approximate=False)
+        pipe.zremrangebyscore(keys.ERASED_EVENTS, "-inf", f"({oldest}")
         pipe.xtrim(keys.EVENTS, minid=oldest, approximate=False)
         return cast("int", pipe.execute()[-1])
 
+    def _get_many(self, cursors: Sequence[str]) -> list[StoredEvent | None]:
+        """Return the events at these cursors, `None` for those that are no longer stored."""
+        pipe = self._redis.pipeline()
+        for cursor in cursors:
+            pipe.xrange(keys.EVENTS, cursor, cursor)
+            pipe.zrangebyscore(keys.ERASED_EVENTS, _milliseconds(cursor), _milliseconds(cursor))
+        replies = pipe.execute()
+        found = []
+        for cursor, entries, erased in zip(cursors, replies[::2], replies[1::2], strict=True):
+            events = [_event(*entry) for entry in entries] or _erased_events(erased)
+            found.append(next((event for event in events if event.cursor == cursor), None))
+        return found
 
-def _position(cursor: str) -> tuple[int, ...]:
+
+def erased_event_text(event: StoredEvent, data: Mapping[str, Any]) -> str:
+    """Return what is stored of an event of an erased order, with `data` instead of its own."""
+    return compact_json([event.cursor, event.id, event.type, event.order_id, milliseconds(event.occurred_at), data])
+
+
+def _erased_events(texts: Iterable[str]) -> list[StoredEvent]:
+    return [
+        StoredEvent(cursor, event_id, event_type, order_id, at / 1_000, data)
+        for cursor, event_id, event_type, order_id, at, data in map(json.loads, texts)
+    ]
+
+
+def _position(cursor: str | None) -> tuple[int, int]:
     """Return a cursor as numbers, by which cursors are in the order of the stream."""
-    return tuple(map(int, cursor.split("-")))
+    milliseconds, _, number = (cursor or "0-0").partition("-")
+    return int(milliseconds), int(number)
+
+
+def _milliseconds(cursor: str | None) -> int:
+    return _position(cursor)[0]
 
 
 def _event(entry: str, fields: dict[str, str]) -> StoredEvent:

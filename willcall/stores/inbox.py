@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, cast
 
+from willcall.orders.errors import WillcallError
 from willcall.orders.model import Status
 from willcall.orders.outcomes import Cancelled, Declined
 from willcall.orders.pushes import ChangePush, InvalidPush, OutcomePush, Push, TicketsPush
@@ -33,6 +34,10 @@ class StoredPush:
     push: Push
 
 
+class ErasedReferenceError(WillcallError):
+    """The order that a push is about was erased. Nothing was stored."""
+
+
 class Inbox:
     """Pushes in Redis. Their files are documents; only ids are stored here."""
 
@@ -49,19 +54,30 @@ class Inbox:
         """Record for `seconds` that a push was applied to an order."""
         self._redis.set(keys.applied_push(account, digest), order_id, px=milliseconds(seconds))
 
-    def store_push(self, stored: StoredPush) -> str | None:
-        """Store a push until its order is submitted. If the order exists, store nothing and return its id."""
-        order_id = self._store_push(
-            keys=[keys.references(stored.account), keys.pushes_ahead(stored.account, stored.reference), keys.INBOX],
+    def store_push(self, stored: StoredPush, mark: str | None = None) -> str | None:
+        """Store a push until its order is submitted. If the order exists, store nothing and return its id.
+
+        `mark`: see `erasure.ErasureStore.marks`. Raises ErasedReferenceError.
+        """
+        outcome, *found = self._store_push(
+            keys=[
+                keys.references(stored.account),
+                keys.pushes_ahead(stored.account, stored.reference),
+                keys.INBOX,
+                keys.ERASED_REFERENCES,
+            ],
             args={
                 "reference": stored.reference,
                 "digest": stored.digest,
                 "push": _text(stored),
                 "member": _member(stored),
                 "lifetime": milliseconds(LIFETIME),
+                "mark": mark,
             },
         )
-        return order_id or None
+        if outcome == "erased":
+            raise ErasedReferenceError
+        return found[0] if found else None
 
     def list_for(self, account: str, reference: str) -> list[StoredPush]:
         """Return the pushes that arrived before an order, oldest first."""
@@ -99,8 +115,13 @@ def place_of(name: str) -> tuple[str, str]:
     return account, reference
 
 
+def place_name(account: str, reference: str) -> str:
+    """Return the name of an account and a reference in `Inbox.places`."""
+    return compact_json([account, reference])
+
+
 def _member(stored: StoredPush) -> str:
-    return compact_json([stored.account, stored.reference])
+    return place_name(stored.account, stored.reference)
 
 
 def _text(stored: StoredPush) -> str:

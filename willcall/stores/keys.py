@@ -107,6 +107,19 @@ def references(account_key: str) -> str:
     return f"{PREFIX}references:{account_key}"
 
 
+def sharing(account_key: str, digest: str) -> str:
+    """Set: orders of one reference, which share the minimum interval. Each is removed with its order.
+
+    `digest`: of the reference (see `submissions.reference_digest`); the order has it as `sharing`.
+    """
+    return f"{PREFIX}sharing:{account_key}:{digest}"
+
+
+def shared_interval(account_key: str, digest: str) -> str:
+    """String: one of these orders was polled. Expires when the next of them may be."""
+    return f"{PREFIX}shared_interval:{account_key}:{digest}"
+
+
 def ticket_owners(account_key: str) -> str:
     """Hash: digest of a ticket -> the order that owns it. Each field is removed with its order.
 
@@ -308,6 +321,24 @@ def operator_delivery(subject: str) -> str:
 def operator_delivery_attempts(subject: str) -> str:
     """List: attempts to deliver a subject's events to operators, newest first. Removed with the delivery."""
     return f"{PREFIX}ops:deliveries:{subject}"
+
+
+# Erased orders, of which the id, times and outcomes stay
+
+#: Sorted set: erased orders by when their files are removed once more, for the `prune` sweep.
+ERASED = PREFIX + "erased"
+#: Sorted set: the events of erased orders without their content, by their time; `EVENTS` has them no more.
+ERASED_EVENTS = PREFIX + "erased_events"
+#: Sorted set: keyed hashes of accounts and references, by when their order was erased. Their pushes are refused.
+#: Trimmed by the `prune` sweep after `retention.orders`.
+ERASED_REFERENCES = PREFIX + "erased_references"
+#: String: the random key of these hashes, made with the first erasure.
+ERASURE_KEY = PREFIX + "erasure_key"
+
+
+def erased_files(order_id: str) -> str:
+    """Set: `<document id> <content type>` of the files of an erased order, until they are removed for good."""
+    return f"{PREFIX}erased_files:{order_id}"
 
 
 # Processes, sweeps and sessions

@@ -41,8 +41,9 @@ class OrderStore:
             ]
         )
         return [
-            order_from(order_id, hash_fields(flat), spec, tickets) if flat and spec else None
+            order_from(order_id, fields, spec, tickets) if spec or "erased" in fields else None
             for order_id, (flat, spec, tickets) in zip(order_ids, found, strict=True)
+            for fields in [hash_fields(flat)]
         ]
 
     def client_of(self, order_id: str) -> str | None:

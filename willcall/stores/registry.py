@@ -9,6 +9,7 @@ from willcall.stores.connection import SOCKET_TIMEOUT, connect
 from willcall.stores.dead_letters import DeadLetterStore
 from willcall.stores.deliveries import OPERATORS, DeliveryStore
 from willcall.stores.document_fetches import DocumentFetchStore
+from willcall.stores.erasure import ErasureStore
 from willcall.stores.events import EventStore
 from willcall.stores.history import HistoryStore
 from willcall.stores.inbox import Inbox
@@ -55,6 +56,7 @@ class Stores:
     dead_letters: DeadLetterStore
     history: HistoryStore
     lookups: LookupStore
+    erasure: ErasureStore
     schema: SchemaStore
 
     @classmethod
@@ -86,5 +88,6 @@ class Stores:
             dead_letters=DeadLetterStore(redis),
             history=HistoryStore(redis),
             lookups=LookupStore(redis),
+            erasure=ErasureStore(redis),
             schema=SchemaStore(redis),
         )

@@ -32,11 +32,12 @@ class NewOrder:
 
 
 class SubmitOutcome(StrEnum):
-    """Whether an order is new, was submitted before, or conflicts with another one of its id."""
+    """Whether an order is new, was submitted before, or conflicts with another one of its id, which may be erased."""
 
     NEW = "new"
     SAME = "same"
     CONFLICT = "conflict"
+    ERASED = "erased"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from willcall.stores.documents import UnknownDocumentError
 from willcall.stores.schedule import Requester
 from willcall.usecases.context import Context
 from willcall.usecases.documents import FIRST_WAIT
-from willcall.usecases.orders import expedite_poll, get_order
+from willcall.usecases.orders import expedite_poll, get_unerased_order
 from willcall.usecases.settle import settle_push
 
 log = structlog.get_logger(__name__)
@@ -21,11 +21,11 @@ log = structlog.get_logger(__name__)
 def apply_push(context: Context, account: Account, order_id: str, kind: str, push: Push) -> OrderProgress:
     """Apply a push to an order. Idempotent, and safe while other steps change the order.
 
-    Raises UnknownOrderError. After StorageError and StoreError it has to be repeated.
+    Raises UnknownOrderError and ErasedOrderError. After StorageError and StoreError it has to be repeated.
     """
     push = _owned(context, order_id, push)
     while True:
-        order = get_order(context, order_id)
+        order = get_unerased_order(context, order_id)
         now = context.stores.accounts.now()
         result = evaluate_push(order, push, now)
         if not result.changed or settle_push(

@@ -5,6 +5,7 @@ from dataclasses import replace
 import structlog
 
 from willcall.orders.changes import Snapshot, documents_awaited_until, event_type
+from willcall.orders.errors import ErasedOrderError
 from willcall.orders.model import Order, Status
 from willcall.orders.statistics import commit_statistics, counter_names
 from willcall.orders.user_lists import ticket_keys
@@ -26,8 +27,10 @@ def write_commit(context: Context, commit: Commit, claim_id: str = "") -> float 
     """Write a commit with the event about what it changes, and send the messages about that event and its alert.
 
     Returns when the order is due next, 0.0 if it is not, or None if another step changed the order first: then nothing
-    was written.
+    was written. Raises ErasedOrderError for a step from an order that was read after it was erased.
     """
+    if commit.before.erased_at is not None:
+        raise ErasedOrderError(commit.before.id)
     measured = commit_statistics(commit.before, commit.after, commit.attempt if claim_id else None)
     account = context.accounts.get(commit.after.account_key)
     commit = replace(

@@ -7,6 +7,7 @@ from willcall.orders.history import Action, Actor
 from willcall.schemas import operations as schemas
 from willcall.schemas.base import utc
 from willcall.stores.dead_letters import DeadLetter
+from willcall.stores.letter_contents import shown_text
 from willcall.usecases.context import Context
 from willcall.usecases.history import record_action
 
@@ -50,5 +51,5 @@ def dead_letter_schema(letter: DeadLetter) -> schemas.DeadLetter:
         reason=letter.reason.value,
         size=letter.size,
         truncated=not letter.is_complete,
-        raw=letter.raw.decode(errors="backslashreplace"),
+        raw=shown_text(letter.raw),
     )

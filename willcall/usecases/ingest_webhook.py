@@ -2,7 +2,7 @@
 
 import structlog
 
-from willcall.orders.errors import UnknownOrderError
+from willcall.orders.errors import ErasedOrderError, UnknownOrderError
 from willcall.orders.outcomes import Malformed
 from willcall.orders.pushes import (
     ChangePush,
@@ -18,7 +18,7 @@ from willcall.orders.ticket_identity import mark_pushed
 from willcall.providers.base import Account
 from willcall.providers.pushes import ParsedPush, Pushes, PushRequest, PushResponse, UnreadablePush
 from willcall.stores.documents import UnsupportedFileError
-from willcall.stores.inbox import StoredPush, push_digest
+from willcall.stores.inbox import ErasedReferenceError, StoredPush, push_digest
 from willcall.usecases.apply_pushes import apply_push, mark_applied
 from willcall.usecases.context import Context
 from willcall.usecases.failures import UnexpectedError, guarded
@@ -27,6 +27,7 @@ from willcall.usecases.ports import Operation
 log = structlog.get_logger(__name__)
 
 _NOTHING = OrderProgress(stored=False)
+_ERASED = OrderProgress(stored=False, why="the order was erased")
 
 
 def ingest_webhook(context: Context, account: Account, pushes: Pushes, call: PushRequest) -> PushResponse:
@@ -85,11 +86,18 @@ def _store(context: Context, account: Account, reading: ParsedPush, digest: str)
     Returns the order's progress, and its id if there is one.
     """
     order_id = context.stores.orders.find_by_reference(account.key, reading.reference)
+    erasure = context.stores.erasure
+    if order_id is None and erasure.is_erased(account.key, reading.reference):
+        return _ERASED, None
     push = _store_files(context, reading, order_id or account.key)
     if order_id is None:
         now = context.stores.accounts.now()
         stored = StoredPush(account.key, reading.reference, digest, reading.kind, now, push)
-        order_id = context.stores.inbox.store_push(stored)
+        marks = erasure.marks(account.key, [reading.reference])
+        try:
+            order_id = context.stores.inbox.store_push(stored, *marks)
+        except ErasedReferenceError:
+            return _ERASED, None
     if order_id is None:
         return progress_before_order(push), None
     return _apply(context, account, reading.kind, push, order_id), order_id
@@ -98,6 +106,8 @@ def _store(context: Context, account: Account, reading: ParsedPush, digest: str)
 def _apply(context: Context, account: Account, kind: str, push: Push, order_id: str) -> OrderProgress:
     try:
         return apply_push(context, account, order_id, kind, push)
+    except ErasedOrderError:
+        return _ERASED
     except UnknownOrderError:
         return OrderProgress(stored=False, why="the order is no longer stored")
 

@@ -38,7 +38,7 @@ from willcall.usecases.context import Context
 from willcall.usecases.deliveries import delivery_host, send_delivery
 from willcall.usecases.failures import guarded
 from willcall.usecases.history import record_order_action
-from willcall.usecases.orders import get_order
+from willcall.usecases.orders import get_unerased_order
 from willcall.usecases.ports import Operation, Recipient
 
 log = structlog.get_logger(__name__)
@@ -99,9 +99,9 @@ def postpone_delivery(
 def redeliver(context: Context, order_id: str, actor: Actor) -> DeliveryMessage:
     """Deliver an order's latest event again, with the whole retry schedule from now on. Returns the message sent.
 
-    Raises UnknownOrderError, and NothingToDeliverError if there is no event or no callback URL.
+    Raises UnknownOrderError, ErasedOrderError, and NothingToDeliverError if there is no event or no callback URL.
     """
-    order = get_order(context, order_id)
+    order = get_unerased_order(context, order_id)
     host = delivery_host(context, order)
     if host is None:
         raise NothingToDeliverError(f"order {order_id} has no callback_url, and none is configured")

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from willcall.orders.errors import ClosedOrderError, UnknownOrderError
+from willcall.orders.errors import ClosedOrderError, ErasedOrderError, UnknownOrderError
 from willcall.orders.history import Action, Actor
 from willcall.orders.model import OPEN, Order, Status
 from willcall.providers.base import Account
@@ -23,13 +23,21 @@ def get_order(context: Context, order_id: str) -> Order:
     return order
 
 
+def get_unerased_order(context: Context, order_id: str) -> Order:
+    """Return an order whose content is stored. Raises UnknownOrderError and ErasedOrderError."""
+    order = get_order(context, order_id)
+    if order.erased_at is not None:
+        raise ErasedOrderError(order_id)
+    return order
+
+
 def request_poll(context: Context, order_id: str, actor: Actor, *, override: bool = False) -> ExpediteResult:
     """Poll an order as soon as the provider's hints, the minimum interval and the rate allow.
 
     With `override` a hint of the provider is ignored. Raises UnknownOrderError, and ClosedOrderError if no response
     could change the order or its account is not configured.
     """
-    order = get_order(context, order_id)
+    order = get_unerased_order(context, order_id)
     account = context.accounts.get(order.account_key)
     if account is None:
         raise ClosedOrderError(f"the account {order.account_key} is not configured, so order {order_id} is not polled")
@@ -57,7 +65,7 @@ def cancel_order(context: Context, order_id: str, actor: Actor) -> bool:
     Raises UnknownOrderError, and ClosedOrderError if the order has another final status.
     """
     while True:
-        order = get_order(context, order_id)
+        order = get_unerased_order(context, order_id)
         if order.status is Status.CANCELLED:
             return False
         if order.status not in OPEN:

@@ -170,7 +170,8 @@ def _log_superseded(order: Order) -> None:
 def _changed_order(context: Context, before: Order) -> Order | None:
     """Return the order as another step has changed it, or None if the response no longer counts."""
     order = context.stores.orders.get(before.id)
-    return order if order and order.seq != before.seq and order.status not in CLOSED else None
+    counts = order and order.seq != before.seq and order.status not in CLOSED and order.erased_at is None
+    return order if counts else None
 
 
 def _leave_to_account(before: Order, decision: Decision, health: AccountHealth) -> Decision:

@@ -11,6 +11,7 @@ import structlog
 from willcall.config import find_account
 from willcall.orders.errors import (
     ConflictingOrderError,
+    ErasedOrderError,
     FieldError,
     RejectedOrderError,
     UnknownAccountError,
@@ -45,8 +46,8 @@ class AcceptedOrder:
 def submit(context: Context, payload: Mapping[str, Any]) -> AcceptedOrder:
     """Store an order and send the first message of its poll chain.
 
-    Raises RejectedOrderError with all errors of the payload, or ConflictingOrderError if the id was submitted with
-    other content. Nothing is written in either case.
+    Raises RejectedOrderError with all errors of the payload, ConflictingOrderError if the id was submitted with other
+    content, or ErasedOrderError. Nothing is written then.
     """
     result = submit_many(context, [payload])[0]
     if isinstance(result, WillcallError):
@@ -71,6 +72,9 @@ def _store(context: Context, orders: Sequence[NewOrder]) -> list[AcceptedOrder |
         order, now = new.order, result.now
         if result.outcome is SubmitOutcome.CONFLICT:
             results.append(ConflictingOrderError(order.id))
+            continue
+        if result.outcome is SubmitOutcome.ERASED:
+            results.append(ErasedOrderError(order.id, "its id cannot be used again"))
             continue
         results.append(AcceptedOrder(order.id, new=result.outcome is SubmitOutcome.NEW))
         if result.message:

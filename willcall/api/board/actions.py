@@ -14,8 +14,10 @@ from willcall.api.security import ActorDep
 from willcall.config import find_account
 from willcall.orders.errors import ClosedOrderError, FieldError, NothingToDeliverError, UnusableDeadLetterError
 from willcall.providers.base import Account
+from willcall.stores.documents import StorageError
 from willcall.usecases.accounts import pause, resume
 from willcall.usecases.dead_letters import clear, requeue
+from willcall.usecases.erase import erase_order
 from willcall.usecases.notify import redeliver
 from willcall.usecases.orders import cancel_order, get_order, request_poll
 from willcall.usecases.reload import reload_processes
@@ -59,6 +61,16 @@ def cancel(request: Request, context: ContextDep, actor: ActorDep, order_id: Ord
         now = cancel_order(context, order_id, actor)
         message = f"Order {order_id} {'is' if now else 'was already'} cancelled. Nothing is cancelled at the provider."
     except ClosedOrderError as error:
+        message = sentence(error)
+    return redirect_back(request, form.get("back"), message)
+
+
+@router.post("/orders/{order_id}/erase")
+def erase(request: Request, context: ContextDep, actor: ActorDep, order_id: OrderIdDep, form: Form) -> Response:
+    try:
+        erase_order(context, order_id, actor)
+        message = f"Order {order_id} is erased. Its id, times and outcomes stay."
+    except (ClosedOrderError, StorageError) as error:
         message = sentence(error)
     return redirect_back(request, form.get("back"), message)
 

@@ -143,7 +143,7 @@ def activity_subject(event: OperatorEvent) -> tuple[str, str]:
 
 def can_poll(order: Order) -> bool:
     """Return whether polling may change the order."""
-    return order.status not in CLOSED
+    return order.status not in CLOSED and order.erased_at is None
 
 
 def is_open(order: Order) -> bool:

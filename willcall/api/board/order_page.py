@@ -73,7 +73,7 @@ def view_order(context: Context, order_id: str) -> OrderView:
         events=event_rows(stores.events.list_for_order(order_id), delivery, attempts),
         delivery_attempts=attempts[::-1],
         now=stores.accounts.now(),
-        request=_describe_request(account, order) if account else None,
+        request=_describe_request(account, order) if account and order.erased_at is None else None,
         held=stores.schedule.is_held(order.account_key, order_id),
         fetching=stores.fetches.progress([order_id])[0],
         callback_url=context.settings.callback_url(order.client, order.callback_url),

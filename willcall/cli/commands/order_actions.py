@@ -9,6 +9,7 @@ from willcall.cli.context import open_context
 from willcall.cli.output.console import print_note
 from willcall.cli.parameters import OrderIdArgument, parse_since
 from willcall.usecases import notify
+from willcall.usecases.erase import erase_order
 from willcall.usecases.orders import cancel_order, get_order, request_poll
 from willcall.usecases.redeliveries import Redelivery, redeliver_many
 from willcall.views.formatting import describe_expedited_poll, format_count
@@ -37,6 +38,12 @@ def cancel(order_id: OrderIdArgument) -> None:
     """Stop polling an order and cancel it. The provider is not asked to cancel."""
     cancelled = cancel_order(open_context(), order_id, command_line_actor())
     typer.echo(f"Order {order_id} is cancelled." if cancelled else f"Order {order_id} was cancelled already.")
+
+
+def erase(order_id: OrderIdArgument) -> None:
+    """Forget a final order but for its id, times and outcomes. This cannot be undone."""
+    erase_order(open_context(), order_id, command_line_actor())
+    typer.echo(f"Order {order_id} is erased. Its id, times and outcomes stay.")
 
 
 def redeliver(

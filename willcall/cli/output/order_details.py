@@ -106,6 +106,7 @@ def _facts(details: OrderDetails) -> Table:
         moment("deadline", order.deadline_at)
     moment("ended", order.finished_at)
     fact("ended by", order.ended_by and describe_ended_by(order.ended_by))
+    moment("erased", order.erased_at)
     fact("callback", redact_callback_url(details.callback_url) if details.callback_url else None)
     for name, value in order.metadata.items():
         fact("metadata", f"{name} = {value}")

@@ -10,18 +10,18 @@
 -- include: clock
 -- include: attention
 -- include: ticket_owners
+-- include: unlink_reference
 
 local FINAL, ATTENTION, LATE_CHECKS, DELIVERIES_DUE, ORPHANED_DOCUMENTS, OPERATOR_DUE, OPERATOR_PENDING,
   CHANGES = unpack(KEYS)
 local args = cjson.decode(ARGV[1])
 local prefix = args.prefix
 
-local function remove_from_indexes(id, order_key, account, status, client)
+local function remove_from_indexes(id, order_key, account, status, client, sharing)
   local spec = redis.call('GET', prefix .. 'spec:' .. id)
   local readable, decoded = pcall(cjson.decode, spec or '{}')
   local reference = readable and type(decoded) == 'table' and decoded.reference
-  local references = prefix .. 'references:' .. account
-  if reference and redis.call('HGET', references, reference) == id then redis.call('HDEL', references, reference) end
+  unlink_reference(prefix, account, reference, sharing, id)
   redis.call('ZREM', prefix .. 'index:' .. account .. ':' .. status, id)
   if client then redis.call('ZREM', prefix .. 'index:' .. client .. ':' .. account .. ':' .. status, id) end
   redis.call('ZREM', prefix .. 'due:' .. account, id)
@@ -38,8 +38,8 @@ end
 
 local function remove(id)
   local key = prefix .. 'order:' .. id
-  local order = redis.call('HMGET', key, 'provider', 'account', 'status', 'client')
-  if order[1] then remove_from_indexes(id, key, order[1] .. '/' .. order[2], order[3], order[4]) end
+  local order = redis.call('HMGET', key, 'provider', 'account', 'status', 'client', 'sharing')
+  if order[1] then remove_from_indexes(id, key, order[1] .. '/' .. order[2], order[3], order[4], order[5]) end
   for _, document in ipairs(redis.call('HVALS', prefix .. 'documents:' .. id)) do
     redis.call('SADD', ORPHANED_DOCUMENTS, document)
   end

@@ -7,7 +7,7 @@
 --          event (ms, when the customer goes in, nil = unknown), ceiling (ms until the deadline), provider, account_name, client (nil = none), nonce (of this call: a caller
 --          that lost the reply repeats it with the same nonce), call_ends (ms after which another call has ended for
 --          sure), schema = fields of the record that is written with the first order (see stores/schema.py)
--- Returns  {'new', 'same' or 'conflict', due (ms) of the first message ('' = send none), now, 1 if pushes are stored
+-- Returns  {'new', 'same', 'conflict' or 'erased', due (ms) of the first message ('' = send none), now, 1 if pushes are stored
 --          for the order}
 
 -- include: clock
@@ -20,8 +20,10 @@ local args = cjson.decode(ARGV[1])
 local now = server_time()
 local pushes = redis.call('EXISTS', PUSHES)
 local due = math.max(now, args.not_before or now)
-local digest, nonce, submitted, amended = unpack(redis.call('HMGET', ORDER, 'digest', 'nonce', 'submitted', 'amended'))
+local digest, nonce, submitted, amended, erased = unpack(redis.call('HMGET', ORDER, 'digest', 'nonce', 'submitted',
+  'amended', 'erased'))
 if digest then
+  if erased then return {'erased', '', now, pushes} end
   -- The content is the same as it was submitted, or as it is since it was amended.
   if digest ~= args.digest and amended ~= args.digest then return {'conflict', '', now, pushes} end
   if not nonce then return {'same', '', now, pushes} end

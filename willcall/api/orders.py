@@ -42,7 +42,9 @@ operator_router = APIRouter(prefix="/v1/orders", tags=["orders"])
     "",
     summary="Submit an order",
     status_code=201,
-    responses=responses(*BODY_PROBLEMS, ProblemType.CONFLICT, made_201=Order, known_200=Order),
+    responses=responses(
+        *BODY_PROBLEMS, ProblemType.CONFLICT, ProblemType.DUPLICATE, ProblemType.CLOSED, made_201=Order, known_200=Order
+    ),
     openapi_extra=request_body(SubmitOrder),
 )
 def submit_order(

@@ -16,6 +16,7 @@ from willcall.orders.errors import (
     BrokerUnavailableError,
     ClosedOrderError,
     ConflictingOrderError,
+    DuplicateOrderError,
     FieldError,
     NothingToDeliverError,
     NotNowError,
@@ -50,6 +51,7 @@ class ProblemType(Enum):
     METHOD_NOT_ALLOWED = "method-not-allowed", 405, "The path does not support this method"
     TOO_SLOW = "too-slow", 408, "The request body took too long to arrive"
     CONFLICT = "conflict", 409, "The id was submitted before with different content"
+    DUPLICATE = "duplicate", 409, "Another open order has the same reference"
     CLOSED = "closed", 409, "The current state does not allow this"
     TOO_LARGE = "too-large", 413, "The request body is too large"
     UNSUPPORTED = "unsupported-media-type", 415, "The request body must be JSON"
@@ -122,6 +124,8 @@ def api_error_from(error: WillcallError) -> ProblemError:
             return rejected(error.errors)
         case ConflictingOrderError():
             return ProblemError(ProblemType.CONFLICT, str(error))
+        case DuplicateOrderError():
+            return ProblemError(ProblemType.DUPLICATE, str(error))
         case ClosedOrderError() | NotNowError() | NothingToDeliverError() | UnusableDeadLetterError():
             return ProblemError(ProblemType.CLOSED, str(error))
         case (

@@ -31,6 +31,15 @@ class ConflictingOrderError(WillcallError):
         super().__init__(f"order {order_id} already exists with different content")
 
 
+class DuplicateOrderError(WillcallError):
+    """Another open order has the same reference. `other` is its id, if the submitter may know it."""
+
+    def __init__(self, order_id: str, other: str | None) -> None:
+        what = f"order {other} is open and has" if other else "another order is open that has"
+        super().__init__(f"{what} the reference of {order_id} already; allow_duplicate permits that")
+        self.other = other
+
+
 class UnknownOrderError(WillcallError):
     def __init__(self, order_id: str) -> None:
         super().__init__(f"no order has the id {order_id}")

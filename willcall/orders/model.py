@@ -148,6 +148,8 @@ class Order:
     `updated_at` is the last change that a backend would see, which an attempt alone is not; the stores set it.
     `at_risk`: the event is near and tickets are missing; final orders never are. `risk_notices`: how often the backend
     was notified of that, for this `event_at`. `notified`: what it was notified of last (see `orders.changes`).
+    Orders of one reference that may not be polled at once have the same `sharing`. `user_bound`: the order has
+    credentials of its own user, and is never polled with the account's.
     Of an order that was erased (`erased_at`), only its id, times and outcomes are known.
     """
 
@@ -191,6 +193,8 @@ class Order:
     updated_at: float = 0.0
     at_risk: bool = False
     erased_at: float | None = None
+    sharing: str | None = None
+    user_bound: bool = False
 
     @property
     def account_key(self) -> str:

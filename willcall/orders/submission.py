@@ -14,15 +14,20 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SecretStr,
     StringConstraints,
     ValidationError,
 )
 
 from willcall.orders.errors import FieldError, RejectedOrderError
 from willcall.orders.model import DeliverySpeed, Order, Status
+from willcall.setting_types.secrets import HeaderSecret
 
 #: Limits of `metadata`: characters in total, and entries.
 MAX_METADATA_CHARACTERS, MAX_METADATA_ENTRIES = 16_384, 500
+#: Characters of a credential; servers take headers of 8 kB. How the names of credentials look, and how many there are.
+MAX_CREDENTIAL_LENGTH = 7_000
+_CREDENTIAL, _MAX_CREDENTIALS = re.compile(r"[a-z][a-z_]{0,39}"), 4
 #: More fields than any payload has.
 _MAX_FIELDS = 100
 #: Most errors of a payload that are listed.
@@ -110,6 +115,22 @@ def id_from_task(task_id: str) -> str:
     return f"ord_{uuid5(NAMESPACE_OID, task_id).hex}"
 
 
+def _check_names(value: object) -> object:
+    """Check the names of credentials. The error must not show them: somebody may have put the secret there."""
+    names = value if isinstance(value, dict) else {}
+    if len(names) > _MAX_CREDENTIALS or not all(
+        isinstance(name, str) and _CREDENTIAL.fullmatch(name) for name in names
+    ):
+        raise ValueError("must have only the provider's name of a credential, such as cognito_token")
+    return value
+
+
+def _limit_secrets(value: dict[str, SecretStr]) -> dict[str, SecretStr]:
+    if any(len(secret) > MAX_CREDENTIAL_LENGTH for secret in value.values()):
+        raise ValueError(f"must be at most {MAX_CREDENTIAL_LENGTH:,} characters each")
+    return value
+
+
 def _new_id() -> str:
     return f"ord_{uuid4().hex}"
 
@@ -139,6 +160,8 @@ class SubmitOrder(BaseModel):
     user's list, tickets older than `bought_at` do not belong to this order. `client` is the backend that the order
     belongs to; over HTTP the key decides it. `event_at` is when the customer goes in, which makes the order urgent as
     it comes near. `group` names orders that are usually issued together, such as those of one performance.
+    `credentials` are those of the order's own user, in place of the account's; they are never shown.
+    `allow_duplicate`: another open order may have the same reference.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -161,6 +184,10 @@ class SubmitOrder(BaseModel):
         default_factory=dict
     )
     client: Name | None = None
+    allow_duplicate: Annotated[bool, Field(strict=True)] = False
+    credentials: Annotated[dict[str, HeaderSecret], BeforeValidator(_check_names), AfterValidator(_limit_secrets)] = (
+        Field(default_factory=dict, repr=False)
+    )
     event_at: Time | None = None
     group: Group | None = None
 

@@ -3,7 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol
 
 from willcall.http.messages import HttpLimits, Request, Response
@@ -99,6 +99,8 @@ class Adapter(ABC):
     listing: ClassVar[OrderLister | None] = None
     pushes: ClassVar[Pushes | None] = None
     user_lists: ClassVar[UserLists | None] = None
+    #: The name of the credential of one user that an order may have in place of the account's.
+    user_credential: ClassVar[str | None] = None
 
     @abstractmethod
     def check_reference(self, reference: str, credentials: Any, /) -> None:
@@ -150,6 +152,19 @@ class Account:
     def bucket(self) -> str:
         """The name of the account's token bucket, which accounts with a shared rate have in common."""
         return self.rate.bucket(self.key)
+
+    def for_user(self, credentials: Mapping[str, str]) -> "Account":
+        """Return the account with the credentials of one user in place of its own.
+
+        Raises ValueError, which does not repeat them.
+        """
+        name = self.adapter.user_credential
+        if name is None:
+            raise ValueError(f"{self.provider} has no credentials of users; leave it out")
+        if set(credentials) != {name}:
+            raise ValueError(f"must be an object with {name} alone")
+        own = type(self.credentials)(base_url=self.credentials.base_url, **credentials)
+        return replace(self, credentials=own)
 
     def token_requests(self) -> Mapping[str, Request]:
         """Return the requests for an access token, as `OAuth` does; empty if the account needs none."""

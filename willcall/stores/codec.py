@@ -144,6 +144,8 @@ def order_from(order_id: str, fields: Mapping[str, str], spec_text: str | None, 
         notified=_notified(fields),
         risk_notices=_risk_notices(fields),
         erased_at=seconds(fields.get("erased")),
+        sharing=fields.get("sharing"),
+        user_bound="bound" in fields,
     )
 
 

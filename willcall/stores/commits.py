@@ -155,6 +155,8 @@ class CommitStore:
                 *booking_indexes(bucket),
                 keys.CHANGES,
                 keys.spec(before.id),
+                keys.credentials(before.id),
+                keys.CREDENTIALS,
                 *_client_keys(before, after),
             ],
             args={

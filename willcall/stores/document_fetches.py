@@ -100,6 +100,8 @@ class DocumentFetchStore:
                     keys.DOCUMENTS_GIVEN_UP,
                     keys.order(after.id),
                     keys.CHANGES,
+                    keys.credentials(after.id),
+                    keys.CREDENTIALS,
                 ],
                 args={
                     "id": after.id,

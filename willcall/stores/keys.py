@@ -26,6 +26,8 @@ ATTENTION = PREFIX + "attention:"
 FINAL = PREFIX + "final"
 #: Sorted set: expired orders by their next late check, for the `reconcile` sweep.
 LATE = PREFIX + "late"
+#: Sorted set: orders with credentials of their own user, by deadline, for the `prune` sweep.
+CREDENTIALS = PREFIX + "credentials"
 #: Sorted set: `[account key, reference]` that pushes are stored for, by when these expire.
 INBOX = PREFIX + "inbox"
 
@@ -38,6 +40,11 @@ def order(order_id: str) -> str:
 def spec(order_id: str) -> str:
     """String: what was submitted (JSON). It never changes."""
     return f"{PREFIX}spec:{order_id}"
+
+
+def credentials(order_id: str) -> str:
+    """String: the credentials of an order's own user (JSON). Removed when the order is final and has its documents."""
+    return f"{PREFIX}credentials:{order_id}"
 
 
 def tickets(order_id: str) -> str:

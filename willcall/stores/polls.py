@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from willcall.orders.model import Order
 from willcall.orders.policy import Rate
@@ -71,6 +71,8 @@ class PollStore:
 
     def __init__(self, redis: "Redis") -> None:
         self._claim = load(redis, "claim")
+        self._redis = redis
+        self._claim_answer = load(redis, "claim_answer")
         self._extend_lease = load(redis, "extend_lease")
         self._postpone_resend = load(redis, "postpone_resend")
 
@@ -97,6 +99,7 @@ class PollStore:
                 keys.progress(account),
                 *booking_indexes(bucket),
                 keys.CHANGES,
+                keys.shared_interval(account, ""),
             ],
             args={
                 "id": order_id,
@@ -143,6 +146,28 @@ class PollStore:
                 return PollClaim(PollVerdict.HELD, now / 1_000, reschedules=read_reschedules(rest[0]))
             case other:
                 return PollClaim(other, now / 1_000)
+
+    def sharers(self, order: Order) -> list[str]:
+        """Return the other orders of the same user's list, which share its answers."""
+        if not order.sharing:
+            return []
+        found = cast("set[str]", self._redis.smembers(keys.sharing(order.account_key, order.sharing)))
+        return sorted(found - {order.id})
+
+    def claim_answer(self, order_id: str, account: str, digest: str, claim_id: str, lease: float) -> PollClaim | None:
+        """Claim an order for an answer that another one got, or return `None` if it has no use for it.
+
+        `digest`: what the orders share (`Order.sharing`). `lease`: seconds until the order may be claimed again.
+        """
+        reply = self._claim_answer(
+            keys=[keys.order(order_id), keys.spec(order_id), keys.tickets(order_id), keys.sharing(account, digest)],
+            args={"id": order_id, "digest": digest, "claim": claim_id, "lease": milliseconds(lease)},
+        )
+        if not reply:
+            return None
+        now, flat, spec, tickets = reply
+        order = order_from(order_id, hash_fields(flat), spec, tickets)
+        return PollClaim(PollVerdict.GO, now / 1_000, order=order, account_healthy=True, send_at=now / 1_000)
 
     def extend_lease(self, order_id: str, claim_id: str, lease: float) -> bool:
         """Extend a lease to `lease` seconds from now. Returns whether the attempt still claims the order."""

@@ -6,6 +6,7 @@ from willcall.stores.accounts import AccountStore
 from willcall.stores.changes import ChangeStore
 from willcall.stores.commits import CommitStore
 from willcall.stores.connection import SOCKET_TIMEOUT, connect
+from willcall.stores.credentials import CredentialStore
 from willcall.stores.dead_letters import DeadLetterStore
 from willcall.stores.deliveries import OPERATORS, DeliveryStore
 from willcall.stores.document_fetches import DocumentFetchStore
@@ -57,6 +58,7 @@ class Stores:
     history: HistoryStore
     lookups: LookupStore
     erasure: ErasureStore
+    credentials: CredentialStore
     schema: SchemaStore
 
     @classmethod
@@ -89,5 +91,6 @@ class Stores:
             history=HistoryStore(redis),
             lookups=LookupStore(redis),
             erasure=ErasureStore(redis),
+            credentials=CredentialStore(redis),
             schema=SchemaStore(redis),
         )

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import blake2b
 from secrets import token_hex
@@ -24,20 +24,28 @@ _CALL_ENDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class NewOrder:
-    """An order to submit. `digest` identifies the content; `ceiling`: seconds until its deadline."""
+    """An order to submit. `digest` identifies the content; `ceiling`: seconds until its deadline.
+
+    `user_list`: its reference stands for everything that a user bought, so that orders may have it in common. Others
+    need `allow_duplicate` for that. `credentials` are those of the order's own user, none for the account's.
+    """
 
     order: Order
     digest: str
     ceiling: float
+    user_list: bool = False
+    allow_duplicate: bool = False
+    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class SubmitOutcome(StrEnum):
-    """Whether an order is new, was submitted before, or conflicts with another one of its id, which may be erased."""
+    """Whether an order is new, was submitted before, or conflicts with another one of its id or its reference."""
 
     NEW = "new"
     SAME = "same"
     CONFLICT = "conflict"
     ERASED = "erased"
+    DUPLICATE = "duplicate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +53,14 @@ class SubmitResult:
     """The result of submitting one order, at `now` by the server's clock (epoch seconds).
 
     `message` is the first poll of the order, `None` if it need not be sent. `pushes_ahead`: pushes that arrived before
-    the order are stored and must be applied.
+    the order are stored and must be applied. `duplicate`: another open order of the reference, and its client.
     """
 
     outcome: SubmitOutcome
     message: PollMessage | None
     now: float
     pushes_ahead: bool
+    duplicate: tuple[str, str | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +88,9 @@ class SubmissionStore:
                 PollMessage(new.order.id, 1, due / 1_000) if due else None,
                 now / 1_000,
                 bool(pushes),
+                (other[0], other[1] or None) if other else None,
             )
-            for new, (outcome, due, now, pushes) in zip(new_orders, replies, strict=True)
+            for new, (outcome, due, now, pushes, *other) in zip(new_orders, replies, strict=True)
         ]
 
     def amended(self, order: Order, changes: Mapping[str, Any]) -> AmendedSpec:
@@ -112,6 +122,16 @@ def _digest(order: Order, not_before: int | None, spec: Mapping[str, Any]) -> st
     return blake2b(text.encode(), digest_size=12).hexdigest()
 
 
+def reference_digest(reference: str) -> str:
+    """Return what names the orders of one reference in keys, which may be listed."""
+    return blake2b(reference.encode(), digest_size=16).hexdigest()
+
+
+def answer_digest(reference: str, credentials: Mapping[str, str]) -> str:
+    """Return what names the orders that share an answer: a user's list depends on whose credentials ask for it."""
+    return reference_digest(compact_json([reference, dict(credentials)]) if credentials else reference)
+
+
 def _submission(new: NewOrder) -> tuple[Sequence[str], Arguments]:
     order, account = new.order, new.order.account_key
     return [
@@ -125,6 +145,8 @@ def _submission(new: NewOrder) -> tuple[Sequence[str], Arguments]:
         keys.pushes_ahead(account, order.reference),
         keys.SCHEMA,
         keys.CHANGES,
+        keys.credentials(order.id),
+        keys.CREDENTIALS,
         *_client_keys(order),
     ], {
         "id": order.id,
@@ -143,6 +165,12 @@ def _submission(new: NewOrder) -> tuple[Sequence[str], Arguments]:
         "nonce": token_hex(8),
         "schema": RECORD,
         "call_ends": milliseconds(_CALL_ENDS),
+        "orders": keys.order(""),
+        "sharing": keys.sharing(account, ""),
+        "digest_of_reference": answer_digest(order.reference, new.credentials if new.user_list else {}),
+        "user_list": new.user_list,
+        "allow_duplicate": new.allow_duplicate,
+        "credentials": compact_json(dict(new.credentials)) if new.credentials else None,
     }
 
 

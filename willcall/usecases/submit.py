@@ -11,6 +11,7 @@ import structlog
 from willcall.config import find_account
 from willcall.orders.errors import (
     ConflictingOrderError,
+    DuplicateOrderError,
     ErasedOrderError,
     FieldError,
     RejectedOrderError,
@@ -26,6 +27,7 @@ from willcall.stores.documents import StorageError
 from willcall.stores.submissions import NewOrder, SubmitOutcome, submission_digest
 from willcall.usecases.apply_pushes import apply_inbox
 from willcall.usecases.context import Context
+from willcall.usecases.credentials import account_for_user, plain_credentials
 from willcall.usecases.failures import guarded
 from willcall.usecases.ports import Operation
 
@@ -47,7 +49,7 @@ def submit(context: Context, payload: Mapping[str, Any]) -> AcceptedOrder:
     """Store an order and send the first message of its poll chain.
 
     Raises RejectedOrderError with all errors of the payload, ConflictingOrderError if the id was submitted with other
-    content, or ErasedOrderError. Nothing is written then.
+    content, DuplicateOrderError, or ErasedOrderError. Nothing is written then.
     """
     result = submit_many(context, [payload])[0]
     if isinstance(result, WillcallError):
@@ -75,6 +77,11 @@ def _store(context: Context, orders: Sequence[NewOrder]) -> list[AcceptedOrder |
             continue
         if result.outcome is SubmitOutcome.ERASED:
             results.append(ErasedOrderError(order.id, "its id cannot be used again"))
+            continue
+        if result.duplicate:
+            other, owner = result.duplicate
+            known = order.client is None or order.client == owner
+            results.append(DuplicateOrderError(order.id, other if known else None))
             continue
         results.append(AcceptedOrder(order.id, new=result.outcome is SubmitOutcome.NEW))
         if result.message:
@@ -112,7 +119,14 @@ def _read(context: Context, payload: Mapping[str, Any]) -> NewOrder | RejectedOr
     except RejectedOrderError as error:
         return error
     order = submission.order()
-    return NewOrder(order, submission_digest(order), account.polling.ceiling)
+    return NewOrder(
+        order,
+        submission_digest(order),
+        account.polling.ceiling,
+        user_list=account.adapter.is_user_list(order.reference),
+        allow_duplicate=submission.allow_duplicate,
+        credentials=plain_credentials(submission.credentials),
+    )
 
 
 def check_account(context: Context, submission: SubmitOrder) -> Account:
@@ -128,6 +142,8 @@ def check_account(context: Context, submission: SubmitOrder) -> Account:
         account = find_account(context.accounts, submission.provider, submission.account)
     except UnknownAccountError as error:
         raise RejectedOrderError([FieldError("account", str(error))]) from None
+    if submission.credentials:
+        account = account_for_user(account, submission.credentials)
     try:
         account.adapter.check_reference(submission.reference, account.credentials)
     except ValueError as error:

@@ -16,7 +16,7 @@ from willcall.cli.bootstrap import note_missing_accounts
 from willcall.cli.context import open_context
 from willcall.cli.errors import FAILED
 from willcall.cli.output.console import print_json, stderr_console, strip_control_characters
-from willcall.orders.errors import ConflictingOrderError, ErasedOrderError, WillcallError
+from willcall.orders.errors import ConflictingOrderError, DuplicateOrderError, ErasedOrderError, WillcallError
 from willcall.orders.strict_json import InvalidJsonError, parse_json
 from willcall.stores.connection import StoreError
 from willcall.usecases.context import Context
@@ -27,6 +27,7 @@ from willcall.views.formatting import format_count
 LONGEST_LINE = 65_536
 #: Lines that are submitted together.
 BATCH = 200
+_CONFLICTS = (ConflictingOrderError, DuplicateOrderError, ErasedOrderError)
 
 
 class BadLineError(ValueError):
@@ -125,7 +126,7 @@ def _submit_lines(
     for number, submitted in zip(payloads, submit_many(context, list(payloads.values())), strict=True):
         if isinstance(submitted, WillcallError):
             problems[number] = str(submitted)
-            conflicting = isinstance(submitted, ConflictingOrderError | ErasedOrderError)
+            conflicting = isinstance(submitted, _CONFLICTS)
             result.conflicting += conflicting
             result.bad += not conflicting
         else:

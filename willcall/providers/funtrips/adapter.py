@@ -189,6 +189,7 @@ class FuntripsAdapter(Adapter):
     oauth = FuntripsOAuth()
     listing = FuntripsListing()
     user_lists = FuntripsUserLists()
+    user_credential = "public_bearer"
 
     def check_reference(self, reference: str, credentials: FuntripsCredentials, /) -> None:
         """Accept a checkout id, or one of the references in `FuntripsUserLists`."""
@@ -196,7 +197,7 @@ class FuntripsAdapter(Adapter):
         if credentials.headless and is_user:
             raise ValueError("a reference of the form user:... needs OAuth credentials")
         if not credentials.headless and reference == _ME:
-            raise ValueError("the reference me needs a public_bearer")
+            raise ValueError("the reference me needs a public_bearer, of the account or of the order")
         if is_user:
             _check_user(reference.removeprefix(_USER))
         else:

@@ -144,14 +144,15 @@ class PaylogicAdapter(Adapter):
     defaults = AccountDefaults(rate=Rate(limit=5, period=1, burst=5), polling=PollPolicy(initial=10, cap=600))
     listing = PaylogicListing()
     user_lists = PaylogicUserLists()
+    user_credential = "cognito_token"
 
     def check_reference(self, reference: str, credentials: PaylogicCredentials, /) -> None:
         """Accept the four forms of references, as far as the account's credentials give access to them."""
         kind = _parse_reference(reference).kind
         if kind is _Kind.USER_LIST and not credentials.is_user:
-            raise ValueError("mine needs an account with cognito_token")
-        if kind in {_Kind.ORDER, _Kind.BARCODE} and credentials.is_user:
-            raise ValueError("orders and barcodes need an account with username and password")
+            raise ValueError("mine needs a cognito_token, of the account or of the order")
+        if kind is _Kind.BARCODE and credentials.is_user:
+            raise ValueError("barcodes need an account with username and password")
 
     def reference_is_secret(self, reference: str, /) -> bool:
         """A barcode is what the customer shows at the gate; uids give no access without the account."""

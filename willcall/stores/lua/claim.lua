@@ -10,7 +10,8 @@
 --     because its message may arrive late. Never later than that.
 --
 -- KEYS     order, spec, tickets, due index, held index, token bucket, account, attention indexes, ordinary lane,
---          express lane, late lane, progress of the provider's queue, indexes of bookings (see bookings.lua), changes
+--          express lane, late lane, progress of the provider's queue, indexes of bookings (see bookings.lua), changes,
+--          intervals that orders share (prefix)
 -- ARGS     id, seq (of the message), claim (id of this claim), lease (ms), rate (see bucket.lua), minimum (ms between
 --          two attempts), last_attempt (ms that the last one may be late)
 -- Returns  {verdict, now, ...}, where `reschedules` is as in bookings.lua:
@@ -27,7 +28,7 @@
 -- include: attention
 
 local ORDER, SPEC, TICKETS, DUE, HELD, BUCKET, ACCOUNT, ATTENTION, ORDINARY, EXPRESS, LATE, PROGRESS,
-  STRANDED, ORDERS, DUES, ACCOUNTS, FETCHES, URGENT, CHANGES = unpack(KEYS)
+  STRANDED, ORDERS, DUES, ACCOUNTS, FETCHES, URGENT, CHANGES, SHARED_INTERVALS = unpack(KEYS)
 local args = cjson.decode(ARGV[1])
 local indexes = {stranded = STRANDED, order = ORDERS, due = DUES, account = ACCOUNTS, fetches = FETCHES, urgent = URGENT}
 
@@ -67,6 +68,8 @@ if not slot then redis.call('HSET', PROGRESS, 'reached', due, 'reached_at', now)
 local account = redis.call('HMGET', ACCOUNT, 'state', 'probe_at', 'paused_until', 'failures', 'refused',
   'throttled_since', 'unreadable', 'probe', 'throttled_until')
 local state = account[1] or 'ok'
+-- The account's key is of no importance for an order that has credentials of its own user.
+if state == 'unauthorized' and fields.bound then state = 'ok' end
 local probe = false
 if tonumber(account[3] or 0) > now then
   state = 'paused'
@@ -94,6 +97,17 @@ if state ~= 'ok' and not probe then
     redis.call('ZADD', CHANGES, now, args.id)
   end
   return {'held', now, reschedules}
+end
+
+-- Orders of one reference share a minimum interval. This one leaves its slot, which would come too soon.
+local shared_interval = fields.sharing and SHARED_INTERVALS .. fields.sharing
+local shared_wait = shared_interval and redis.call('PTTL', shared_interval) or 0
+if shared_wait > 0 then
+  if slot then booking_cancel(bucket, now, indexes, reschedules) end
+  redis.call('HDEL', ORDER, 'slot', 'shift', 'line')
+  redis.call('HSET', ORDER, 'due', now + shared_wait)
+  redis.call('ZADD', DUE, now + shared_wait, args.id)
+  return {'wait', now, now + shared_wait, 0, reschedules}
 end
 
 local request = {
@@ -159,6 +173,9 @@ if probe then
   redis.call('HDEL', ACCOUNT, 'probe')
 end
 redis.call('HSET', ORDER, 'lease', now + args.lease, 'claim', args.claim)
+if shared_interval and args.minimum > 0 then
+  redis.call('SET', shared_interval, args.id, 'PX', math.ceil(math.max(0, result.at - now) + args.minimum))
+end
 -- Until then the other orders of the queue may be waiting for the slot that this attempt occupies.
 redis.call('HSET', PROGRESS, 'busy_until', now + args.lease)
 if result.at > now then redis.call('HSET', ORDER, 'at', result.at) end

@@ -12,7 +12,8 @@
 --          final index, late checks, events, delivery, deliveries due, deliveries pending, counters of a minute and of an
 --          hour (prefixes: the number follows from the clock), the four keys of an alert (see alert.lua), fetches
 --          pending, token bucket, ordinary lane, express lane, late lane, throttled orders, account, indexes of bookings
---          (see bookings.lua), changes, spec; for a client's order also the client's old and new status index and events
+--          (see bookings.lua), changes, spec, credentials, index of orders with credentials; for a client's order also
+--          the client's old and new status index and events
 -- ARGS     id, seq (expected), claim (id of the claim; nil: no attempt)
 --          place: 'due' (at `due`, ms), 'held', 'none', or 'keep' (as it was)
 --          earliest: next attempt (ms) if one was requested while this one was under way
@@ -43,11 +44,12 @@
 -- include: feed
 -- include: notified
 -- include: ticket_owners
+-- include: forget_credentials
 
 local ORDER, TICKETS, ATTEMPTS, DUE, HELD, OLD_STATUS, NEW_STATUS, ATTENTION, FINAL, LATE_CHECKS, EVENTS, DELIVERY,
   DELIVERIES_DUE, DELIVERIES_PENDING, MINUTES, HOURS, ALERT_1, ALERT_2, ALERT_3, ALERT_4, FETCHES_PENDING, BUCKET,
   ORDINARY, EXPRESS, LATE, THROTTLED, ACCOUNT, STRANDED, ORDERS, DUES, ACCOUNTS, FETCHES, URGENT, CHANGES, SPEC,
-  CLIENT_OLD_STATUS, CLIENT_NEW_STATUS, CLIENT_EVENTS = unpack(KEYS)
+  CREDENTIALS, CREDENTIALS_INDEX, CLIENT_OLD_STATUS, CLIENT_NEW_STATUS, CLIENT_EVENTS = unpack(KEYS)
 local args = cjson.decode(ARGV[1])
 local indexes = {stranded = STRANDED, order = ORDERS, due = DUES, account = ACCOUNTS, fetches = FETCHES,
   urgent = URGENT}
@@ -178,6 +180,10 @@ if args.ownership then own_tickets(args.ownership, args.id) end
 if args.fetch_in then
   redis.call('ZADD', indexes.fetches, 'NX', now + args.fetch_in, args.id)
   redis.call('ZADD', FETCHES_PENDING, 'NX', now + args.fetch_in, args.id)
+end
+local fetching = not closed and redis.call('ZSCORE', indexes.fetches, args.id)
+if fields.finished and not fetching and redis.call('HGET', ORDER, 'bound') == '1' then
+  forget_credentials(ORDER, CREDENTIALS, CREDENTIALS_INDEX, args.id)
 end
 if args.attempt then
   local newest = args.confirms and redis.call('LINDEX', ATTEMPTS, 0)

@@ -99,7 +99,7 @@ redis.call('LPUSH', prefix .. 'attempts:' .. id, args.entry)
 for _, kind in ipairs({'spec', 'tickets', 'fetch', 'documents', 'delivery', 'credentials'}) do
   redis.call('DEL', prefix .. kind .. ':' .. id)
 end
-for _, index in ipairs({'late', 'fetches', 'lacking', 'documents-given-up', 'undelivered', 'pending',
+for _, index in ipairs({'credentials', 'late', 'fetches', 'lacking', 'documents-given-up', 'undelivered', 'pending',
   'due:' .. account, 'held:' .. account}) do
   redis.call('ZREM', prefix .. index, id)
 end
@@ -117,5 +117,5 @@ for _, field in ipairs(redis.call('HKEYS', ORDER)) do
   if not args.kept[field] then redis.call('HDEL', ORDER, field) end
 end
 -- No content has this digest, so the id cannot be submitted again.
-redis.call('HSET', ORDER, 'seq', args.seq + 1, 'digest', 'erased', 'erased', now)
+redis.call('HSET', ORDER, 'seq', args.seq + 1, 'digest', 'erased', 'erased', now, 'updated', now)
 return 'erased'

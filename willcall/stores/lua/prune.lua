@@ -44,7 +44,7 @@ local function remove(id)
     redis.call('SADD', ORPHANED_DOCUMENTS, document)
   end
   redis.call('DEL', key)
-  for _, kind in ipairs({'spec', 'tickets', 'attempts', 'fetch', 'documents', 'delivery', 'deliveries'}) do
+  for _, kind in ipairs({'spec', 'tickets', 'attempts', 'fetch', 'documents', 'delivery', 'deliveries', 'credentials'}) do
     redis.call('DEL', prefix .. kind .. ':' .. id)
   end
   for _, kind in ipairs({'delivery', 'deliveries'}) do
@@ -53,6 +53,7 @@ local function remove(id)
   redis.call('ZREM', OPERATOR_DUE, 'order:' .. id)
   redis.call('ZREM', OPERATOR_PENDING, 'order:' .. id)
   redis.call('ZREM', FINAL, id)
+  redis.call('ZREM', prefix .. 'credentials', id)
   redis.call('ZREM', LATE_CHECKS, id)
   redis.call('ZREM', CHANGES, id)
 end

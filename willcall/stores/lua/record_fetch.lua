@@ -1,6 +1,7 @@
 --!df flags=allow-undeclared-keys
 -- Record the result of a round of fetching, if the tickets are still those that it was made for.
--- KEYS     tickets, fetches due, fetch, fetches pending, documents given up, order, changes
+-- KEYS     tickets, fetches due, fetch, fetches pending, documents given up, order, changes, credentials, index of orders
+--          with credentials
 -- ARGS     id, claim (id of the claim), before (the tickets' JSON when they were claimed), after (the same with the new
 --          documents; nil: unchanged), wait (ms until the next round; nil: no further one), why (the reason for it,
 --          text that may be shown), given_up (whether documents are missing and no longer tried),
@@ -10,8 +11,9 @@
 -- include: clock
 -- include: dated_lists
 -- include: notified
+-- include: forget_credentials
 
-local TICKETS, DUE, FETCH, PENDING, GIVEN_UP, ORDER, CHANGES = unpack(KEYS)
+local TICKETS, DUE, FETCH, PENDING, GIVEN_UP, ORDER, CHANGES, CREDENTIALS, CREDENTIALS_INDEX = unpack(KEYS)
 local args = cjson.decode(ARGV[1])
 
 if redis.call('HGET', FETCH, 'claim') ~= args.claim then return 'lost' end
@@ -35,5 +37,7 @@ else
   redis.call('ZREM', PENDING, args.id)
   redis.call('DEL', FETCH)
   if args.given_up then redis.call('ZADD', GIVEN_UP, server_time(), args.id) end
+  local order = redis.call('HMGET', ORDER, 'finished', 'bound')
+  if order[1] and order[2] == '1' then forget_credentials(ORDER, CREDENTIALS, CREDENTIALS_INDEX, args.id) end
 end
 return 'written'

@@ -1,0 +1,22 @@
+-- Claim an order for an answer that was given to another order of the same user's list. No request is sent for it, so it
+-- takes no token.
+-- KEYS     order, spec, tickets, orders that share the answer
+-- ARGS     id, digest (of the reference, see `sharing`), claim (id of this claim), lease (ms)
+-- Returns  {now, order, spec, tickets}; or {}: the order has ended, or waits for something else than its next poll
+
+-- include: clock
+
+local ORDER, SPEC, TICKETS, SHARERS = unpack(KEYS)
+local args = cjson.decode(ARGV[1])
+
+local now = server_time()
+local status, sharing, lease, not_before, deadline = unpack(redis.call('HMGET', ORDER, 'status', 'sharing', 'lease',
+  'not_before', 'deadline'))
+if sharing ~= args.digest or (status ~= 'pending' and status ~= 'partial') then
+  redis.call('SREM', SHARERS, args.id)
+  return {}
+end
+if tonumber(lease or 0) > now or tonumber(not_before or 0) > now or tonumber(deadline) < now then return {} end
+redis.call('HSET', ORDER, 'lease', now + args.lease, 'claim', args.claim)
+redis.call('HDEL', ORDER, 'again')
+return {now, redis.call('HGETALL', ORDER), redis.call('GET', SPEC), redis.call('GET', TICKETS) or ''}

@@ -14,6 +14,7 @@ def prune(run: Run) -> dict[str, int]:
     events = run.try_item("events", partial(context.stores.events.prune, now - retention.events))
     run.try_item("erased references", partial(context.stores.erasure.forget_references, now - retention.orders))
     _finish_erasures(run, now)
+    run.try_item("credentials", partial(context.stores.credentials.prune, BATCH))
     return {"orders": orders, "events": events, "documents": _documents(run, now - retention.orders)}
 
 

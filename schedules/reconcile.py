@@ -106,11 +106,13 @@ def _compare_list(run: Run, account: Account) -> int:
 
 
 def _poll_if_different(context: Context, account: Account, entry: ListedOrder) -> bool:
-    """Poll the order of a list entry if its status differs. Returns whether it was sent."""
-    order_id = context.stores.orders.find_by_reference(account.key, entry.reference)
-    order = context.stores.orders.get(order_id) if order_id else None
+    """Poll the orders of a list entry whose status differs. Returns whether one was sent."""
+    orders = context.stores.orders
     means = _MEANS.get(type(entry.outcome))
-    return bool(order and means and can_become(order.status, means) and _poll(context, order))
+    found = orders.get_many(orders.find_by_reference(account.key, entry.reference)) if means else []
+    differing = [order for order in found if order and means and can_become(order.status, means)]
+    polled = [_poll(context, order) for order in differing]
+    return any(polled)
 
 
 def _list(

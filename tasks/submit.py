@@ -80,7 +80,8 @@ def submit(self: Task, *args: Any, **payload: Any) -> str:
     except StoreError:
         order_id: str = payload["id"]
     try:
-        self.apply_async(kwargs=payload, task_id=self.request.id, countdown=RETRY_DELAY)
+        shown_arguments = {"argsrepr": "()", "kwargsrepr": repr(_safe_fields(payload))}
+        self.apply_async(kwargs=payload, task_id=self.request.id, countdown=RETRY_DELAY, **shown_arguments)
     except (OperationalError, StoreError) as error:
         raise Reject(error, requeue=True) from error
     return order_id

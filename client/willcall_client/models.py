@@ -161,6 +161,8 @@ class Order(Model):
     """Whether the event is near and tickets are missing."""
     needs: Needs | None = None
     """What somebody has to do before the tickets are issued; None if nothing is known."""
+    erased_at: datetime | None = None
+    """When the order was erased: only its id, times and outcomes are left then. None otherwise."""
 
     @property
     def final(self) -> bool:

@@ -117,11 +117,14 @@ def decide(order: Order, outcome: Outcome, policy: PollPolicy, now: float, rng: 
 
 
 def interpret(order: Order, outcome: Outcome, *, others_answered: bool) -> Outcome:
-    """Return the outcome, adjusted by the order's previous ones.
+    """Return the outcome, adjusted by the order's credentials and its previous outcomes.
 
+    If the credentials of one user are rejected, that is no trouble of the account.
     If a gateway rejects one order several times in a row but accepts the account's others, it rejects that order.
     Throttling the account again would delay the others for nothing.
     """
+    if order.user_bound and isinstance(outcome, Unauthorized):
+        return replace(outcome, whole_account=False, detail="the credentials of its user were rejected")
     repeated = order.forbidden_polls >= MAX_GATEWAY_REFUSALS
     if isinstance(outcome, Throttled) and outcome.by_gateway and others_answered and repeated:
         return Unauthorized(whole_account=False, provider_status=outcome.provider_status, detail=outcome.detail)

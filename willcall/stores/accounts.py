@@ -95,7 +95,7 @@ class AccountReport:
     """What an attempt shows about the account.
 
     `until`: no request may be sent before (epoch seconds). `why`: the HTTP status, or why there was none. `order_id`:
-    empty if the same order had the same result before.
+    empty if the same order had the same result before. `user`: the credentials were a user's own, not the account's.
     """
 
     signal: AccountSignal
@@ -103,6 +103,7 @@ class AccountReport:
     probe: bool
     until: float | None = None
     why: str = ""
+    user: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +174,7 @@ class AccountStore:
                 "refusals": REFUSALS,
                 "unreadable": UNREADABLE,
                 "why": report.why,
+                "user": report.user or None,
                 "alert": alert_arguments(alert),
             },
         )

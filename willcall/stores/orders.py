@@ -9,6 +9,7 @@ from willcall.orders.user_lists import Ownership
 from willcall.stores import keys
 from willcall.stores.codec import attempt_from, hash_fields, milliseconds, order_from, seconds
 from willcall.stores.scripts import NO_ARGUMENTS, load
+from willcall.stores.submissions import reference_digest
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -70,9 +71,18 @@ class OrderStore:
         own = frozenset(key for key, owner in found.items() if owner == order_id)
         return Ownership(other_orders=frozenset(found) - own, this_order=own)
 
-    def find_by_reference(self, account: str, reference: str) -> str | None:
-        """Return the id of the order last submitted with a provider's reference."""
-        return cast("str | None", self._redis.hget(keys.references(account), reference))
+    def find_by_reference(self, account: str, reference: str) -> list[str]:
+        """Return the ids of the orders of a reference: that last submitted, then those that share it, in any order."""
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.hget(keys.references(account), reference)
+        pipe.smembers(keys.sharing(account, reference_digest(reference)))
+        last, sharers = pipe.execute()
+        found = [*([last] if last else []), *sorted(sharers - {last})]
+        for order_id in found:
+            pipe.hmget(keys.order(order_id), ["status", "erased"])
+        return [
+            order_id for order_id, (status, erased) in zip(found, pipe.execute(), strict=True) if status and not erased
+        ]
 
     def accounts(self, client: str | None = None) -> list[str]:
         """Return the keys of all accounts that ever had an order, or one of a client."""

@@ -1,5 +1,7 @@
 """Report to an account what a response says about its health."""
 
+from dataclasses import replace
+
 import structlog
 
 from willcall.orders.decision import AccountSignal, Decision
@@ -14,18 +16,27 @@ from willcall.usecases.local_throttles import LocalThrottle
 
 log = structlog.get_logger(__name__)
 
+_ABOUT_THE_KEY = {AccountSignal.UNAUTHORIZED, AccountSignal.FORBIDDEN}
+
 
 def report_attempt(
     context: Context, account: Account, claim: PollClaim, decision: Decision, *, why: str, now: float
 ) -> AccountHealth:
-    """Report an attempt to its account and return the account's health, whatever else throttles or pauses it."""
+    """Report an attempt to its account and return the account's health, whatever else throttles or pauses it.
+
+    If an order has credentials of its own user, their rejection, like any response, only says that the provider is up.
+    """
+    bound = decision.order.user_bound
+    if bound and decision.signal in _ABOUT_THE_KEY:
+        decision = replace(decision, signal=AccountSignal.ANSWERED)
     if confirms_health(claim, decision):
         return AccountHealth.OK
     known = decision.signal is AccountSignal.MALFORMED and claim.granted_order.attention is Attention.MALFORMED
     order_id = "" if known else decision.order.id
-    report = AccountReport(decision.signal, order_id, claim.probe, decision.account_blocked_until, why)
+    report = AccountReport(decision.signal, order_id, claim.probe, decision.account_blocked_until, why, bound)
     if report.until is None or decision.signal is not AccountSignal.THROTTLED:
-        return _report(context, account, report)
+        health = _report(context, account, report)
+        return AccountHealth.OK if bound and health is AccountHealth.UNAUTHORIZED else health
     return _report_throttle(context, context.throttles.record(account, report, report.until - now))
 
 

@@ -72,8 +72,8 @@ def apply_inbox_if_submitted(context: Context, account_key: str, reference: str)
     For orders whose process died after submitting them. Raises what `apply_push` does.
     """
     account = context.accounts.get(account_key)
-    order_id = context.stores.orders.find_by_reference(account.key, reference) if account else None
-    return apply_inbox(context, account, order_id, reference) if account and order_id else 0
+    orders = context.stores.orders.find_by_reference(account.key, reference) if account else []
+    return apply_inbox(context, account, orders[0], reference) if account and orders else 0
 
 
 def _owned(context: Context, order_id: str, push: Push) -> Push:

@@ -1,7 +1,7 @@
 """Poll a provider for one order: build the request, send it, read the response."""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -27,10 +27,11 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class StatusResult:
-    """The outcome of a status request, and its HTTP status if there was a response."""
+    """The outcome of a status request, and its HTTP status and itself if there was a response."""
 
     outcome: Outcome
     http_status: int | None = None
+    response: Response | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def ask(context: Context, account: Account, order: Order, now: float, window: Se
         return authorization
     if not isinstance(authorization, Authorization):
         return StatusResult(authorization)
-    query = OrderQuery(order.reference, order.quantity, order.language, bought_at(order))
+    query = _query(order)
     request = account.adapter.status_request(query, account.credentials, authorization.token)
     if not _wait_for_token(context, account, window):
         return RetrySoon()
@@ -68,15 +69,25 @@ def ask(context: Context, account: Account, order: Order, now: float, window: Se
     if not isinstance(response, Response):
         return StatusResult(response)
     response = replace(response, received_at=now + time.monotonic() - claimed)
+    result = read_response(context, account, order, response)
+    outcome = _after_authorization(context, account, authorization, result.outcome)
+    return replace(result, outcome=with_retry_after(outcome, response))
+
+
+def read_response(context: Context, account: Account, order: Order, response: Response) -> StatusResult:
+    """Return what a response means for an order. A bug counts as a response that cannot be read."""
     outcome = guarded(
         context,
         Operation.ATTEMPT,
-        lambda: _read(context, account, order.id, query, response),
+        lambda: _read(context, account, order.id, _query(order), response),
         order=order.id,
         account=account.key,
     )
-    outcome = _after_authorization(context, account, authorization, outcome)
-    return StatusResult(with_retry_after(outcome, response), response.status)
+    return StatusResult(with_retry_after(outcome, response), response.status, response)
+
+
+def _query(order: Order) -> OrderQuery:
+    return OrderQuery(order.reference, order.quantity, order.language, bought_at(order))
 
 
 def _read(context: Context, account: Account, order_id: str, query: OrderQuery, response: Response) -> Outcome:

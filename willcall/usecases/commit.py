@@ -87,9 +87,12 @@ def _with_event(context: Context, commit: Commit) -> Commit:
 
 
 def late_check_at(context: Context, order: Order, now: float) -> float | None:
-    """Return when an expired order is polled once more, or None if it no longer is."""
+    """Return when an expired order is polled once more, or None if it no longer is.
+
+    An order with credentials of its own user is not: they are forgotten at its end.
+    """
     sweeps = context.settings.sweeps
-    if order.status is not Status.EXPIRED or order.finished_at is None:
+    if order.status is not Status.EXPIRED or order.finished_at is None or order.user_bound:
         return None
     at = now + sweeps.late_every
     return at if at <= order.finished_at + sweeps.late_for else None

@@ -17,6 +17,7 @@ from willcall.stores.document_fetches import FetchClaim, FetchOutcome
 from willcall.stores.schedule import Requester
 from willcall.usecases.changes import notify_changes
 from willcall.usecases.context import FETCH_DOCUMENTS, Context
+from willcall.usecases.credentials import account_of
 from willcall.usecases.downloads import ROUND, DownloadResult, download_missing
 from willcall.usecases.orders import expedite_poll
 
@@ -69,6 +70,7 @@ def fetch_documents(context: Context, order_id: str) -> float | None:
     order = claim.order
     bind_contextvars(provider=order.provider, account=order.account_key)
     account = context.accounts.get(order.account_key)
+    account = account and account_of(context, account, order)
     result = download_missing(context, account, order_id, order.tickets, ROUND, follow_delayed=True)
     wait = _wait(context, claim, result)
     why = result.why or "no time was left for all of them"

@@ -1,5 +1,7 @@
 """A provider's webhook: verify, store, apply, and only then answer."""
 
+from collections.abc import Sequence
+
 import structlog
 
 from willcall.orders.errors import ErasedOrderError, UnknownOrderError
@@ -60,7 +62,7 @@ def ingest_webhook(context: Context, account: Account, pushes: Pushes, call: Pus
 def _repeated(context: Context, account: Account, reading: ParsedPush, digest: str) -> OrderProgress | None:
     """Return the progress of the order that this push was applied to before, or None if it was not applied yet."""
     order_id = context.stores.inbox.applied_to(account.key, digest)
-    if order_id is None or order_id != context.stores.orders.find_by_reference(account.key, reading.reference):
+    if order_id is None or [order_id] != context.stores.orders.find_by_reference(account.key, reading.reference)[:1]:
         return None
     order = context.stores.orders.get(order_id)
     if order is None:
@@ -71,12 +73,10 @@ def _repeated(context: Context, account: Account, reading: ParsedPush, digest: s
 
 def _follow_hint(context: Context, account: Account, reading: ParsedPush) -> OrderProgress:
     """Poll the order that a hint is about. Hints are not stored: a later order is polled immediately anyway."""
-    order_id = context.stores.orders.find_by_reference(account.key, reading.reference)
-    log.info("webhook received", account=account.key, kind=reading.kind, order=order_id)
+    orders = context.stores.orders.find_by_reference(account.key, reading.reference)
+    log.info("webhook received", account=account.key, kind=reading.kind, order=next(iter(orders), None))
     return (
-        _apply(context, account, reading.kind, reading.push, order_id)
-        if order_id
-        else progress_before_order(reading.push)
+        _apply(context, account, reading.kind, reading.push, orders) if orders else progress_before_order(reading.push)
     )
 
 
@@ -85,25 +85,34 @@ def _store(context: Context, account: Account, reading: ParsedPush, digest: str)
 
     Returns the order's progress, and its id if there is one.
     """
-    order_id = context.stores.orders.find_by_reference(account.key, reading.reference)
+    orders = context.stores.orders.find_by_reference(account.key, reading.reference)
     erasure = context.stores.erasure
-    if order_id is None and erasure.is_erased(account.key, reading.reference):
+    if not orders and erasure.is_erased(account.key, reading.reference):
         return _ERASED, None
-    push = _store_files(context, reading, order_id or account.key)
-    if order_id is None:
+    push = _store_files(context, reading, next(iter(orders), account.key))
+    if not orders:
         now = context.stores.accounts.now()
         stored = StoredPush(account.key, reading.reference, digest, reading.kind, now, push)
         marks = erasure.marks(account.key, [reading.reference])
         try:
-            order_id = context.stores.inbox.store_push(stored, *marks)
+            submitted = context.stores.inbox.store_push(stored, *marks)
         except ErasedReferenceError:
             return _ERASED, None
-    if order_id is None:
+        orders = [submitted] if submitted else []
+    if not orders:
         return progress_before_order(push), None
-    return _apply(context, account, reading.kind, push, order_id), order_id
+    known = context.stores.inbox.applied_to(account.key, digest)
+    new_to = [order_id for order_id in orders if order_id != known] or orders
+    return _apply(context, account, reading.kind, push, new_to), orders[0]
 
 
-def _apply(context: Context, account: Account, kind: str, push: Push, order_id: str) -> OrderProgress:
+def _apply(context: Context, account: Account, kind: str, push: Push, orders: Sequence[str]) -> OrderProgress:
+    """Apply a push to all orders of its reference. Returns the progress of the first that took it."""
+    made = [_apply_to(context, account, kind, push, order_id) for order_id in orders]
+    return next((progress for progress in made if progress.stored), made[0])
+
+
+def _apply_to(context: Context, account: Account, kind: str, push: Push, order_id: str) -> OrderProgress:
     try:
         return apply_push(context, account, order_id, kind, push)
     except ErasedOrderError:

@@ -8,14 +8,15 @@ import structlog
 from structlog.contextvars import bind_contextvars
 
 from willcall.orders.model import OPEN, Attention, Order
-from willcall.orders.outcomes import Issued, Malformed, NotReady, PartlyIssued, extend_retry_after
+from willcall.orders.outcomes import Issued, Malformed, Missing, NotReady, PartlyIssued, extend_retry_after
 from willcall.providers.base import Account
 from willcall.stores.messages import PollMessage
 from willcall.stores.polls import PollClaim, PollVerdict
 from willcall.usecases.account_reports import retry_throttle_report
-from willcall.usecases.ask import SendWindow, StatusResult, ask
+from willcall.usecases.ask import SendWindow, StatusResult, ask, read_response
 from willcall.usecases.authorize import RetrySoon
 from willcall.usecases.context import Context
+from willcall.usecases.credentials import NO_CREDENTIALS, account_of
 from willcall.usecases.documents import TASK, download_issued
 from willcall.usecases.failures import guarded
 from willcall.usecases.inline_files import store_inline_files
@@ -28,6 +29,8 @@ log = structlog.get_logger(__name__)
 LEASE_MARGIN = 5.0
 #: Seconds until an attempt that sent nothing is repeated. By then Redis knows of the 429, or the token is there.
 TOKEN_WAIT = 1.0
+#: Seconds for which an attempt settles other orders with its response; then its own message must be sent.
+_SHARING_TIME = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +76,16 @@ def poll_once(context: Context, order_id: str, seq: int, account_key: str) -> Po
     attempt = claim.granted_order.attempts + 1
     bind_contextvars(attempt=attempt)
     send_before = started + lease - account.http.total_timeout
-    result = _ask(context, account, claim, SendWindow(started, send_at, send_before, claim.override))
+    used = account_of(context, account, claim.granted_order)
+    window = SendWindow(started, send_at, send_before, claim.override)
+    result = _ask(context, used, claim, window) if used else StatusResult(NO_CREDENTIALS)
     now = claim.now + time.monotonic() - started
     if isinstance(result, RetrySoon):
         retry_throttle_report(context, account)
         message = postpone_attempt(context, claim, claim_id, now + TOKEN_WAIT)
     else:
-        message = _settle(context, account, claim, claim_id, result=result, now=now)
+        message = _settle(context, used or account, claim, claim_id, result=result, now=now)
+        _share_answer(context, used or account, claim.granted_order, result, lease)
     return PollResult(
         attempt=None if isinstance(result, RetrySoon) else attempt,
         next_message=(message, claim.now + time.monotonic() - started) if message else None,
@@ -145,6 +151,27 @@ def _settle(
         unread = replace(result, outcome=extend_retry_after(settled, result.outcome.retry_after))
         return settle_attempt(context, account, claim, claim_id, result=unread, now=now)
     return settled
+
+
+def _share_answer(context: Context, account: Account, order: Order, result: StatusResult, lease: float) -> None:
+    """Settle the other orders of the same user with the same response, instead of a request for each.
+
+    Each selects its own tickets from the list. What is left when the time is up, or when this process dies, is polled
+    as usual.
+    """
+    if result.response is None or not isinstance(result.outcome, Issued | PartlyIssued | NotReady | Missing):
+        return
+    started = time.monotonic()
+    for order_id in context.stores.polls.sharers(order):
+        if time.monotonic() > started + _SHARING_TIME:
+            break
+        claim_id = token_hex(6)
+        claim = context.stores.polls.claim_answer(order_id, account.key, order.sharing or "", claim_id, lease)
+        if claim is None:
+            continue
+        read = read_response(context, account, claim.granted_order, result.response)
+        message = _settle(context, account, claim, claim_id, result=read, now=claim.now)
+        context.send_polls(account.key, [message] if message else [])
 
 
 def _download_and_settle(

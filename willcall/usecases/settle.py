@@ -73,7 +73,7 @@ def settle_attempt(
             fetch_in=fetch_in,
             alert=_alert(context, before, decision, health),
             throttled=after.hint_until is not None and decision.signal in _ABOUT_THE_ACCOUNT,
-            answered=confirms_health(claim, decision),
+            answered=confirms_health(claim, decision) and not before.user_bound,
         )
         try:
             due = write_commit(context, commit, claim_id)

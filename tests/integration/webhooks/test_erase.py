@@ -257,7 +257,7 @@ def test_an_attempt_under_way_brings_nothing_back(system: System, folder: Path) 
     assert system.poll().erased_at
     assert system.outbox.messages[-1].seq < system.order().seq
     assert traces(system, folder, ("7654321", "marked-name", code)) == []
-    assert [path for path in folder.rglob("*.pdf")] == []
+    assert list(folder.rglob("*.pdf")) == []
 
 
 def test_a_file_that_is_being_stored_is_removed(
@@ -285,7 +285,7 @@ def test_a_file_of_a_killed_worker_is_removed_by_the_sweep(
     harness: WebhookHarness, system: System, folder: Path
 ) -> None:
     fulfil(harness)
-    (path, *_) = [path for path in folder.rglob("*.pdf")]
+    (path, *_) = list(folder.rglob("*.pdf"))
     erase_order(system.context, "ord-1", ANNA)
     path.write_bytes(pdf("marked-file"))
     finish_erasure(system.context, "ord-1")
@@ -313,7 +313,7 @@ def test_a_round_of_downloads_under_way_brings_nothing_back(
     assert fetch_documents(system.context, "ord-1") is None
     assert system.order().tickets == ()
     assert traces(system, folder, ("7654321",)) == []
-    assert [path for path in folder.rglob("*.pdf")] == []
+    assert list(folder.rglob("*.pdf")) == []
     assert not system.redis.zscore(keys.FETCHES_DUE, "ord-1")
 
 
@@ -325,7 +325,7 @@ def test_a_delivery_under_way_brings_nothing_back(
     harness: WebhookHarness, system: System, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fulfil(harness)
-    name, arguments, _ = next(task for task in system.outbox.tasks[::-1] if task[0] == "tasks.notify")
+    _name, arguments, _ = next(task for task in system.outbox.tasks[::-1] if task[0] == "tasks.notify")
     post = system.context.outbound.post
 
     def erase_first(*arguments: Any, **options: Any) -> Any:
@@ -344,7 +344,7 @@ def test_a_push_under_way_brings_nothing_back(
     fulfil(harness)
     find = type(system.context.stores.orders).find_by_reference
 
-    def erase_after(*arguments: Any) -> str | None:
+    def erase_after(*arguments: Any) -> list[str]:
         found = find(*arguments)
         erase_order(system.context, "ord-1", ANNA)
         return found

@@ -85,6 +85,8 @@ def _describe_request(account: Account, order: Order) -> str | None:
     secret = is_secret_reference(order)
     reference = _without_secrets(order.reference) if secret else order.reference
     query = OrderQuery(reference, order.quantity, order.language)
+    if order.user_bound and account.adapter.user_credential:
+        account = account.for_user({account.adapter.user_credential: "-"})
     try:
         request = account.adapter.status_request(query, account.credentials, "")
     except ValueError:

@@ -10,12 +10,12 @@ _ORDER_ID: TypeAdapter[str] = TypeAdapter(OrderId)
 
 
 def search(context: Context, text: str) -> list[Order]:
-    """Return the order with this id, and the latest order with this reference of each account."""
+    """Return the order with this id, and the orders with this reference of each account, the latest first."""
     if not text:
         return []
     stores = context.stores
     accounts = sorted({*context.accounts, *stores.orders.accounts()})
-    ids = [found for account in accounts if (found := stores.orders.find_by_reference(account, text))]
+    ids = [found for account in accounts for found in stores.orders.find_by_reference(account, text)]
     if _could_be_id(text):
         ids.insert(0, text)
     return [order for order in stores.orders.get_many(list(dict.fromkeys(ids))) if order]

@@ -26,11 +26,13 @@ local AT_ONCE, EVERY = 3, 30000
 
 local now = server_time()
 local order = redis.call('HMGET', ORDER, 'status', 'lease', 'seq', 'due', 'ask', 'last_poll', 'hint', 'not_before',
-  'deadline', 'slot', 'shift', 'line', 'express', 'plan', 'hinted', 'stranded', 'again', 'erased')
+  'deadline', 'slot', 'shift', 'line', 'express', 'plan', 'hinted', 'stranded', 'again', 'erased', 'bound')
 local status = order[1]
 if not status then return {'gone'} end
 if status == 'failed' or status == 'cancelled' or order[18] then return {'closed'} end
 local open = status == 'pending' or status == 'partial'
+-- The credentials of its own user were forgotten at its end.
+if not open and order[19] == '0' then return {'closed'} end
 local override, express = args.requester == 'override', args.requester ~= 'sweep'
 local hinted = math.max(now, tonumber(order[15] or 0))
 local granted = args.requester == 'provider' and math.max(now, hinted - (AT_ONCE - 1) * EVERY) or now

@@ -51,7 +51,7 @@ end
 -- Add an order to the candidates of its class. Returns true if it is due anyway, and so is the probe.
 local function consider(index, id, score)
   local values = redis.call('HMGET', ORDERS .. id, 'seq', 'status', 'lease', 'last_poll', 'hint', 'not_before',
-    'deadline', 'answered', 'refusals', 'attention', 'slot', 'ask', 'number')
+    'deadline', 'answered', 'refusals', 'attention', 'slot', 'ask', 'number', 'bound')
   local order = {
     id = id, index = index, seq = values[1], status = values[2], answered = tonumber(values[8] or 0),
     number = tonumber(values[13] or 0), troubled = values[9] or values[10] == 'malformed',
@@ -61,6 +61,8 @@ local function consider(index, id, score)
     return false
   end
   if tonumber(values[3] or 0) > now then return false end
+  -- The credentials of a user say nothing about the account's.
+  if values[14] and state == 'unauthorized' then return false end
   local due = tonumber(score)
   if index == DUE and due <= now and not order.troubled then return true end
   order.at = math.max(now, tonumber(values[4] or 0) + args.minimum, tonumber(values[5] or 0), tonumber(values[6] or 0))

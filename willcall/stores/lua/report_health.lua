@@ -7,6 +7,7 @@
 --          first_probe, longest_probe (ms between probes)
 --          outages (in a row that take the account down), refusals and unreadable (different orders answered 403 or
 --          unreadably, with no good answer in between, that stop it)
+--          user (whether the credentials were a user's own: the answer says nothing about those of the account)
 --          why (text for people), alert (see alert.lua)
 -- Returns  {state before, state after: 'ok', 'unauthorized' or 'down', 1 if operators are notified}
 
@@ -36,6 +37,7 @@ local function enough_orders(field, enough)
   return #ids >= enough
 end
 
+if args.user and before == 'unauthorized' and signal == 'answered' then return {before, before, 0} end
 -- A refused order and a throttle are answers too: a provider that gives them is not down.
 if signal == 'answered' or (before == 'down' and (signal == 'throttled' or signal == 'forbidden')) then after = 'ok' end
 if signal == 'unauthorized' then
@@ -49,7 +51,8 @@ elseif signal == 'malformed' then
 end
 if signal ~= 'unavailable' and signal ~= 'malformed' then redis.call('HDEL', ACCOUNT, 'failures') end
 if signal == 'answered' then
-  redis.call('HDEL', ACCOUNT, 'refused', 'unreadable', 'throttled_since', 'throttled_until', 'throttled_why')
+  redis.call('HDEL', ACCOUNT, 'unreadable', 'throttled_since', 'throttled_until', 'throttled_why')
+  if not args.user then redis.call('HDEL', ACCOUNT, 'refused') end
   if account[3] then redis.call('HSET', ACCOUNT, 'since', now) end
 end
 if signal == 'throttled' then

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
 
-from willcall.api.dependencies import ContextDep, NoParameters
+from willcall.api.dependencies import ContextDep, IdempotencyKey, NoParameters
 from willcall.api.openapi import BODY_PROBLEMS, request_body, responses
 from willcall.api.problems import ProblemError, api_error_from, rejected
 from willcall.api.request_body import MAX_BATCH_BYTES, BodyLimits, large_json
@@ -31,23 +31,32 @@ router = APIRouter(prefix="/v1", tags=["orders"])
     openapi_extra=request_body(Batch),
 )
 async def submit_batch(
-    request: Request, context: ContextDep, principal: PrincipalDep, _: NoParameters
+    request: Request,
+    context: ContextDep,
+    principal: PrincipalDep,
+    _: NoParameters,
+    idempotency_key: IdempotencyKey = None,
 ) -> SchemaResponse:
-    """Submit up to 1,000 orders. Each is accepted or rejected independently of the others."""
+    """Submit up to 1,000 orders. Each is accepted or rejected independently of the others.
+
+    With the header `Idempotency-Key`, orders without an `id` get one from the key and their position.
+    """
     async with large_json(request, BodyLimits(MAX_BATCH_BYTES)) as payload:
-        return await run_in_threadpool(_submit, context, principal, payload)
+        return await run_in_threadpool(_submit, context, principal, payload, idempotency_key)
 
 
-def _submit(context: Context, principal: Principal, payload: Any) -> SchemaResponse:
+def _submit(context: Context, principal: Principal, payload: Any, idempotency_key: str | None) -> SchemaResponse:
     try:
         items = Batch.model_validate(payload).orders
     except ValidationError as error:
         raise rejected(field_errors_of(error)) from None
-    return SchemaResponse(BatchResults(results=_results(context, principal, items)))
+    return SchemaResponse(BatchResults(results=_results(context, principal, items, idempotency_key)))
 
 
-def _results(context: Context, principal: Principal, items: list[Any]) -> tuple[BatchResult, ...]:
-    read = [_read(item, principal) for item in items]
+def _results(
+    context: Context, principal: Principal, items: list[Any], idempotency_key: str | None
+) -> tuple[BatchResult, ...]:
+    read = [_read(item, principal, idempotency_key, position) for position, item in enumerate(items)]
     submitted = iter(submit_many(context, [each for each in read if isinstance(each, dict)]))
     outcomes = [next(submitted) if isinstance(each, dict) else each for each in read]
     ids = [outcome.order_id for outcome in outcomes if isinstance(outcome, AcceptedOrder)]
@@ -58,9 +67,9 @@ def _results(context: Context, principal: Principal, items: list[Any]) -> tuple[
     )
 
 
-def _read(item: Any, principal: Principal) -> dict[str, Any] | ProblemError:
+def _read(item: Any, principal: Principal, idempotency_key: str | None, position: int) -> dict[str, Any] | ProblemError:
     try:
-        return read_submission(item, principal, "order")
+        return read_submission(item, principal, "order", idempotency_key, position)
     except ProblemError as error:
         return error
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import Depends, Path, Query, Request
+from fastapi import Depends, Header, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -161,6 +161,13 @@ def orders_page(context: Context, query: OrderFilter, limit: int, cursor: str | 
 
 ContextDep = Annotated[Context, Depends(get_context)]
 OrderIdDep = Annotated[str, Depends(visible_order_id)]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        description="Your own key of the call, in place of `id`: the same key is the same order.",
+    ),
+]
 NoParameters = Annotated[NoQuery, Query()]
 
 

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from willcall.api.dependencies import (
     ContextDep,
+    IdempotencyKey,
     NoParameters,
     OrderIdDep,
     OrdersQuery,
@@ -48,13 +49,18 @@ operator_router = APIRouter(prefix="/v1/orders", tags=["orders"])
     openapi_extra=request_body(SubmitOrder),
 )
 def submit_order(
-    context: ContextDep, principal: PrincipalDep, _: NoParameters, payload: Annotated[Any, json_body()]
+    context: ContextDep,
+    principal: PrincipalDep,
+    _: NoParameters,
+    payload: Annotated[Any, json_body()],
+    idempotency_key: IdempotencyKey = None,
 ) -> SchemaResponse:
     """Return 201 for a new order, 200 for one that was submitted before with the same content.
 
-    `id` is your own key. Without it Willcall generates one, and repeating the call creates another order.
+    `id` is your own key; the header `Idempotency-Key` may have it instead. Without both Willcall generates an id, and
+    repeating the call creates another order.
     """
-    accepted = submit(context, read_submission(payload, principal, "body"))
+    accepted = submit(context, read_submission(payload, principal, "body", idempotency_key))
     return _order(context, accepted.order_id, 201 if accepted.new else 200)
 
 

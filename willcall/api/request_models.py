@@ -16,6 +16,7 @@ from pydantic import (
 from willcall.api.problems import rejected
 from willcall.api.security import Principal
 from willcall.orders.errors import FieldError
+from willcall.orders.idempotency import id_from_key
 from willcall.orders.samples import SAMPLES
 from willcall.orders.submission import CallbackUrl, Time, field_errors_of
 
@@ -102,13 +103,27 @@ class Batch(_RequestModel):
     orders: list[Annotated[Any, WithJsonSchema(_ORDER)]] = Field(max_length=1_000)
 
 
-def read_submission(payload: Any, principal: Principal, name: str) -> dict[str, Any]:
-    """Return an order to submit, for the client that the key belongs to. Raises ApiError; `name`: of the payload."""
+def read_submission(
+    payload: Any, principal: Principal, name: str, idempotency_key: str | None = None, item: int | None = None
+) -> dict[str, Any]:
+    """Return an order to submit, for the client that the API key belongs to, with the id of its idempotency key.
+
+    `name`: of the payload. `item`: its position in a batch. Raises ApiError.
+    """
     if not isinstance(payload, dict):
         raise rejected([FieldError(name, "must be an object")])
     if payload.get("client") not in (None, principal.client):
         raise rejected([FieldError("client", "is decided by the key; leave it out")])
-    return {**payload, "client": principal.client}
+    submission = {**payload, "client": principal.client}
+    if idempotency_key is None or (item is not None and "id" in payload):
+        return submission
+    try:
+        order_id = id_from_key(idempotency_key, principal.client, item)
+    except ValueError as error:
+        raise rejected([FieldError("Idempotency-Key", str(error))]) from None
+    if payload.get("id", order_id) not in (order_id, idempotency_key):
+        raise rejected([FieldError("id", "differs from the Idempotency-Key; leave one of them out")])
+    return {**submission, "id": payload.get("id", order_id)}
 
 
 def read_model(model: type[_Model], payload: Any) -> _Model:

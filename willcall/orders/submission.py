@@ -110,6 +110,10 @@ def _limit_size(value: dict[str, str]) -> dict[str, str]:
     return value
 
 
+def is_order_id(text: str) -> bool:
+    return re.fullmatch(_ORDER_ID_PATTERN, text) is not None
+
+
 def id_from_task(task_id: str) -> str:
     """Return the id of an order that a Celery task submits without one. A redelivered message makes no second order."""
     return f"ord_{uuid5(NAMESPACE_OID, task_id).hex}"

@@ -84,6 +84,9 @@ class ErasureStore:
                     "emptied": list(erasure.emptied.items()),
                     "owned": {ticket: _mark(secret, account, ticket) for ticket in owned},
                     "spare": dict(erasure.spare),
+                    "groups": [keys.group(order.group, client) for client in (None, order.client)]
+                    if order.group
+                    else [],
                     "kept": dict.fromkeys(_KEPT, True),
                 },
             )

@@ -39,7 +39,15 @@ if TYPE_CHECKING:
 
 ANNA = Actor("operator anna")
 #: Everything that stands in an order, its tickets and its address.
-MARKS = ("marked-reference", "marked-name", "marked-callback", "marked-seat", "marked-file", "marked-letter")
+MARKS = (
+    "marked-reference",
+    "marked-name",
+    "marked-callback",
+    "marked-seat",
+    "marked-file",
+    "marked-letter",
+    "marked-group",
+)
 CALLBACK = "https://backend.example/marked-callback"
 
 
@@ -50,6 +58,7 @@ def mine(order_id: str = "ord-1", **fields: Any) -> dict[str, Any]:
         "reference": "marked-reference",
         "metadata": {"name": "marked-name"},
         "callback_url": CALLBACK,
+        "group": "marked-group",
         **fields,
     }
 

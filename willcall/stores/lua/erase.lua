@@ -10,7 +10,7 @@
 --          reference, mark (keyed hash of the reference), place (member of the inbox), entry (JSON, for the timeline),
 --          emptied = {{cursor, JSON of the event without its content}, ...} of the order's events,
 --          owned = {ticket: its keyed hash, ...} (see ticket_owners.lua), spare (documents of the account with the
---          content of the order's), kept = {name: true} fields of the order that stay
+--          content of the order's), groups (keys of the lists of its group), kept = {name: true} fields of the order that stay
 -- Returns  'erased'; 'changed': the order is not as the caller read it; 'gone': there is no such order
 
 -- include: clock
@@ -103,6 +103,7 @@ for _, index in ipairs({'credentials', 'late', 'fetches', 'lacking', 'documents-
   'due:' .. account, 'held:' .. account}) do
   redis.call('ZREM', prefix .. index, id)
 end
+for _, group in ipairs(args.groups) do redis.call('ZREM', group, id) end
 redis.call('SREM', prefix .. 'throttled:' .. account, id)
 redis.call('DEL', prefix .. 'inbox:' .. account .. ':' .. args.reference)
 redis.call('ZREM', prefix .. 'inbox', args.place)
@@ -117,5 +118,6 @@ for _, field in ipairs(redis.call('HKEYS', ORDER)) do
   if not args.kept[field] then redis.call('HDEL', ORDER, field) end
 end
 -- No content has this digest, so the id cannot be submitted again.
-redis.call('HSET', ORDER, 'seq', args.seq + 1, 'digest', 'erased', 'erased', now, 'updated', now)
+redis.call('HSET', ORDER, 'seq', args.seq + 1, 'digest', 'erased', 'erased', now)
+mark_updated(ORDER, id, now)
 return 'erased'

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 import pytest
 import requests
@@ -64,11 +65,16 @@ class Running:
         return self.call("POST", path, json=body, **options)
 
     def submit(self, order_id: str = "ord-1", **fields: Any) -> requests.Response:
-        return self.post("/v1/orders", {"id": order_id, "provider": "tiqets", "reference": "1111111", **fields})
+        return self.post("/v1/orders", {"id": order_id, "provider": "tiqets", **reference_of(order_id), **fields})
 
     @property
     def log(self) -> str:
         return (self.folder / "log").read_text()
+
+
+def reference_of(order_id: str) -> dict[str, str]:
+    """Return the `reference` of an order, different from those of others."""
+    return {"reference": "1111111" if order_id == "ord-1" else str(2_000_000 + crc32(order_id.encode()) % 7_000_000)}
 
 
 def problem(response: requests.Response, status: int, kind: str) -> dict[str, Any]:

@@ -75,8 +75,8 @@ def test_a_rejection_is_an_error_with_its_problem(client: Client, new_client: Cl
 
 
 def test_many_orders_are_submitted_over_several_calls(client: Client) -> None:
-    common = {"provider": "tiqets", "reference": "1", "not_before": LATER}
-    payloads = [{"id": f"ord-{number}", **common} for number in range(1_200)]
+    common = {"provider": "tiqets", "not_before": LATER}
+    payloads = [{"id": f"ord-{number}", "reference": str(number), **common} for number in range(1_200)]
     results = list(client.submit_many([*payloads, {"provider": "nobody", "reference": "1"}]))
     assert [result.status_code for result in results] == [*[201] * 1_200, 422]
     assert results[1_199].order

@@ -63,7 +63,7 @@ def shop(api: Running, redis_server: EmbeddedRedis, stores: Stores) -> Shop:
         fields: dict[str, Any] = {"id": order_id, "provider": "tiqets", "not_before": LATER}
         if key is not SHOP_KEY:
             fields |= {"metadata": {"note": secrets[1]}, "callback_url": f"https://{secrets[2]}/hook"}
-        reference = "1111111" if key is SHOP_KEY else secrets[0]
+        reference = "1111111" if key is SHOP_KEY else secrets[0] + order_id
         assert api.post("/v1/orders", {**fields, "reference": reference}, key=key).status_code == 201
         document = documents.put(PDF + order_id.encode(), order_id)
         code = "SHOPS-CODE" if key is SHOP_KEY else secrets[3]
@@ -265,7 +265,7 @@ def test_no_cursor_of_a_client_counts_the_orders_and_events_of_others(api: Runni
     for number in range(5):
         assert api.submit(f"of-nobody-{number}", not_before=LATER).status_code == 201
         api.post(f"/v1/orders/of-nobody-{number}/cancel")
-        order = {"id": f"cart-{number}", "provider": "tiqets", "reference": "1", "not_before": LATER}
+        order = {"id": f"cart-{number}", "provider": "tiqets", "reference": f"{number}", "not_before": LATER}
         api.post("/v1/orders", order, key=SHOP_KEY)
         api.post(f"/v1/orders/cart-{number}/cancel", key=SHOP_KEY)
     ids, cursors, cursor = [], [], None
@@ -302,7 +302,7 @@ def test_the_keys_of_clients_alone_protect_the_api(redis_server: EmbeddedRedis, 
 
 def test_the_board_shows_and_filters_by_client(api: Running) -> None:
     for order_id, key in (("cart-1", SHOP_KEY), ("cart-2", RIVAL_KEY), ("cart-3", KEY)):
-        order = {"id": order_id, "provider": "tiqets", "reference": "1", "not_before": LATER}
+        order = {"id": order_id, "provider": "tiqets", "reference": order_id, "not_before": LATER}
         api.post("/v1/orders", order, key=key)
     operator = Operator(api)
     assert "Client shop" in words(operator.get("/orders/cart-1"))

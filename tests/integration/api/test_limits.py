@@ -87,7 +87,7 @@ def test_the_errors_of_a_batch_are_reported_briefly(api: Running) -> None:
 def test_a_large_batch_of_valid_orders_is_accepted(api: Running) -> None:
     text = '[{"a": "b,c"}] ' * 1_000  # it looks like nonsense, but it is text
     orders = [
-        {"id": f"ord-{number}", "provider": "tiqets", "reference": "1", "metadata": {"note": text}}
+        {"id": f"ord-{number}", "provider": "tiqets", "reference": f"{number}", "metadata": {"note": text}}
         for number in range(850)
     ]
     assert MAX_BATCH_BYTES * 0.8 < len(json.dumps({"orders": orders})) < MAX_BATCH_BYTES

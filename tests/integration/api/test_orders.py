@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.api.conftest import Running, problem
+from tests.integration.api.conftest import Running, problem, reference_of
 from willcall.orders.serialization import order_to_json
 from willcall.stores.registry import Stores
 
@@ -98,14 +98,15 @@ def test_a_batch_has_one_result_for_each_order_in_sequence(api: Running, stores:
     api.submit("known")
     api.submit("conflicting")
     good = {"provider": "tiqets", "reference": "1111111"}
+    known = {"provider": "tiqets", **reference_of("known")}
     payloads: list[Any] = [
         {**good, "id": "new"},
-        {**good, "id": "known"},
+        {**known, "id": "known"},
         {**good, "id": "conflicting", "quantity": 3},
         {**good, "id": "bad", "provider": "nobody"},
         {**good, "id": "new"},
         "nonsense",
-        good,
+        {**good, "reference": "1111112"},
     ]
     results = api.post("/v1/orders:batch", {"orders": payloads}).json()["results"]
     assert [result["status_code"] for result in results] == [201, 200, 409, 422, 200, 422, 201]

@@ -25,7 +25,7 @@ def proxy(redis_server: EmbeddedRedis) -> Iterator[LossyProxy]:
 def lossy_system(make_system: Setup, proxy: LossyProxy) -> System:
     """A system whose connections to Redis pass the proxy, with its scripts loaded."""
     made = make_system(server=proxy)
-    submit(made.context, {**ORDER, "id": "first"})
+    submit(made.context, {**ORDER, "id": "first", "reference": "2222222"})
     made.outbox.messages.clear()
     return made
 
@@ -45,7 +45,8 @@ def test_a_submission_is_new_and_sends_its_message_if_the_reply_was_lost(
 
 def test_each_order_of_a_batch_keeps_its_result_if_the_reply_was_lost(lossy_system: System, proxy: LossyProxy) -> None:
     proxy.lose_answers_to(b"ord-2")
-    accepted = submit_many(lossy_system.context, [{**ORDER, "id": f"ord-{number}"} for number in range(5)] + [ORDER])
+    orders = [{**ORDER, "id": f"ord-{number}", "allow_duplicate": True} for number in range(5)] + [ORDER]
+    accepted = submit_many(lossy_system.context, orders)
     assert proxy.lost == 1
     new = [AcceptedOrder(f"ord-{number}", new=True) for number in range(5)]
     assert accepted == [*new, AcceptedOrder("ord-1", new=False)]

@@ -1,6 +1,7 @@
 """Poll a provider for one order: build the request, send it, read the response."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -8,7 +9,7 @@ import structlog
 from willcall.http.messages import Response
 from willcall.orders.model import Order
 from willcall.orders.outcomes import OUTCOME_NAMES, Malformed, NotReady, Outcome, Throttled, Unauthorized, Unavailable
-from willcall.orders.user_lists import bought_at
+from willcall.orders.user_lists import Ownership, bought_at
 from willcall.providers.base import Account, OrderQuery
 from willcall.providers.reading import with_retry_after
 from willcall.usecases.authorize import (
@@ -94,12 +95,20 @@ def _read(context: Context, account: Account, order_id: str, query: OrderQuery, 
     """Return what a response means. Other orders of the account may own some of the tickets in a user's list."""
     user_lists = account.adapter.user_lists
     if user_lists and account.adapter.is_user_list(query.reference):
-        keys = user_lists.ticket_keys(query, response)
-        query = replace(query, ownership=context.stores.orders.ownership(account.key, order_id, keys))
+        keys = sorted(user_lists.ticket_keys(query, response))
+        query = replace(query, ownership=_ownership(context, account.key, order_id, keys))
     outcome = account.adapter.read_status(query, response)
     if type(outcome) not in OUTCOME_NAMES:
         raise TypeError("an adapter must return one of the outcomes")
     return outcome
+
+
+def _ownership(context: Context, account: str, order_id: str, keys: Sequence[str]) -> Ownership:
+    """Return which tickets belong to this order and which to others; erased orders own theirs by a keyed hash."""
+    marks = dict(zip(context.stores.erasure.marks(account, keys), keys, strict=False))
+    found = context.stores.orders.ownership(account, order_id, [*keys, *marks])
+    erased = {ticket for mark, ticket in marks.items() if mark in found.other_orders}
+    return replace(found, other_orders=found.other_orders | erased)
 
 
 def _wait_for_token(context: Context, account: Account, window: SendWindow) -> bool:

@@ -49,6 +49,9 @@ def submit(
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Stored with the order; may be repeated.")
     ] = None,
     client: Annotated[str | None, typer.Option(metavar="NAME", help="The backend that the order belongs to.")] = None,
+    allow_duplicate: Annotated[
+        bool, typer.Option("--allow-duplicate", help="Another open order may have the same reference.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Submit one order. Submitting the same order again changes nothing."""
@@ -67,6 +70,7 @@ def submit(
         "language": language,
         "metadata": _parse_metadata(meta) if meta else None,
         "client": client,
+        "allow_duplicate": allow_duplicate or None,
     }
     context = open_context()
     note_missing_accounts(context.accounts)

@@ -104,7 +104,7 @@ local shared_interval = fields.sharing and SHARED_INTERVALS .. fields.sharing
 local shared_wait = shared_interval and redis.call('PTTL', shared_interval) or 0
 if shared_wait > 0 then
   if slot then booking_cancel(bucket, now, indexes, reschedules) end
-  redis.call('HDEL', ORDER, 'slot', 'shift', 'line')
+  redis.call('HDEL', ORDER, 'slot', 'shift', 'line', 'since')
   redis.call('HSET', ORDER, 'due', now + shared_wait)
   redis.call('ZADD', DUE, now + shared_wait, args.id)
   return {'wait', now, now + shared_wait, 0, reschedules}

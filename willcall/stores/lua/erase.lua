@@ -99,7 +99,7 @@ redis.call('LPUSH', prefix .. 'attempts:' .. id, args.entry)
 for _, kind in ipairs({'spec', 'tickets', 'fetch', 'documents', 'delivery', 'credentials'}) do
   redis.call('DEL', prefix .. kind .. ':' .. id)
 end
-for _, index in ipairs({'credentials', 'late', 'fetches', 'lacking', 'documents-given-up', 'undelivered', 'pending',
+for _, index in ipairs({'credentials', 'changes', 'late', 'fetches', 'lacking', 'documents-given-up', 'undelivered', 'pending',
   'due:' .. account, 'held:' .. account}) do
   redis.call('ZREM', prefix .. index, id)
 end

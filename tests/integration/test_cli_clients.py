@@ -48,7 +48,7 @@ def test_check_config_shows_clients_without_their_secrets(clients: Willcall) -> 
 def test_orders_of_clients_are_submitted_imported_shown_and_listed(clients: Willcall) -> None:
     lines = [{"id": "cart-2"}, {"id": "cart-3", "client": "museum"}, {"id": "cart-4", "client": None}, {"client": "x"}]
     (clients.folder / "orders.jsonl").write_text(
-        "\n".join(json.dumps({"provider": "tiqets", "reference": "1", **line}) for line in lines)
+        "\n".join(json.dumps({"provider": "tiqets", "reference": f"line-{n}", **line}) for n, line in enumerate(lines))
     )
     one, many, order, all_orders, of_shop, of_museum = clients.all(
         ("submit", *TIQETS, "--id", "cart-1", "--client", "shop", "--json"),

@@ -33,7 +33,7 @@ SECRET = "whsec_" + "QUJD" * 8
 
 def file_order(context: CheckContext, order_id: str, late: float = 0, provider: str = "tiqets") -> None:
     """Submit an order that is overdue by so many seconds."""
-    order = SubmitOrder(provider=provider, reference="1", id=order_id).order()
+    order = SubmitOrder(provider=provider, reference=order_id, id=order_id).order()
     context.stores.submissions.submit([NewOrder(order, "digest", 86_400)])
     context.redis.zincrby(keys.due(f"{provider}/default"), -late * 1_000, order_id)
 

@@ -19,9 +19,11 @@ def next_watch_at(order: Order, now: float) -> float | None:
     """Return when to look at an order next (epoch seconds, perhaps past), or `None` if it is not watched any more.
 
     An order that is not fulfilled yet is looked at as well, but not polled: it may be fulfilled by then. One that
-    somebody completed by hand is not watched: no answer of the provider can change it.
+    somebody completed by hand is not watched: no answer of the provider can change it. Nor is one with credentials of
+    its own user, which are forgotten at its end.
     """
-    if order.event_at is None or order.status in CLOSED or is_completed_by_hand(order):
+    unwatched = order.user_bound or order.erased_at is not None or is_completed_by_hand(order)
+    if order.event_at is None or order.status in CLOSED or unwatched:
         return None
     last = max(order.last_poll_at or 0.0, order.finished_at or order.submitted_at)
     following = min(last + EVERY, max(last + EVERY_ON_THE_LAST_DAY, order.event_at - _LAST_DAY))

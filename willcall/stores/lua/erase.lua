@@ -100,7 +100,7 @@ for _, kind in ipairs({'spec', 'tickets', 'fetch', 'documents', 'delivery', 'cre
   redis.call('DEL', prefix .. kind .. ':' .. id)
 end
 for _, index in ipairs({'credentials', 'changes', 'late', 'fetches', 'lacking', 'documents-given-up', 'undelivered', 'pending',
-  'due:' .. account, 'held:' .. account}) do
+  'due:' .. account, 'held:' .. account, 'watched:' .. account}) do
   redis.call('ZREM', prefix .. index, id)
 end
 for _, group in ipairs(args.groups) do redis.call('ZREM', group, id) end

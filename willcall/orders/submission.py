@@ -156,6 +156,10 @@ def _without_default(schema: dict[str, Any]) -> None:
     schema.pop("default", None)
 
 
+#: Credentials of an order's own user by the provider's names for them.
+UserCredentials = Annotated[dict[str, HeaderSecret], BeforeValidator(_check_names), AfterValidator(_limit_secrets)]
+
+
 class SubmitOrder(BaseModel):
     """A purchase whose tickets are wanted. Only `provider` and `reference` are required.
 
@@ -189,9 +193,7 @@ class SubmitOrder(BaseModel):
     )
     client: Name | None = None
     allow_duplicate: Annotated[bool, Field(strict=True)] = False
-    credentials: Annotated[dict[str, HeaderSecret], BeforeValidator(_check_names), AfterValidator(_limit_secrets)] = (
-        Field(default_factory=dict, repr=False)
-    )
+    credentials: UserCredentials = Field(default_factory=dict, repr=False)
     event_at: Time | None = None
     group: Group | None = None
 
@@ -226,15 +228,16 @@ class AmendOrder(BaseModel):
     quantity: Quantity = Field(default=1, json_schema_extra=_without_default)
     event_at: Time | None = Field(default=None, json_schema_extra=_without_default)
     callback_url: CallbackUrl | None = Field(default=None, json_schema_extra=_without_default)
+    credentials: UserCredentials = Field(default_factory=dict, repr=False)
 
     def changes(self) -> dict[str, Any]:
-        """Return the fields of `Order` that were given."""
+        """Return the fields of `Order` that were given, which the credentials are none of."""
         values = {
             "quantity": self.quantity,
             "event_at": _seconds(self.event_at),
             "callback_url": self.callback_url,
         }
-        return {name: values[name] for name in self.model_fields_set}
+        return {name: value for name, value in values.items() if name in self.model_fields_set}
 
 
 def _seconds(moment: datetime | None) -> float | None:

@@ -98,7 +98,7 @@ class SubmissionStore:
 
         The stored text is changed rather than made anew: a time is not exactly the same after it was seconds.
         """
-        stored = json.loads(cast("str", self._redis.get(keys.spec(order.id))))
+        stored = json.loads(cast("str | None", self._redis.get(keys.spec(order.id))) or "{}")
         times = {name: optional_milliseconds(changes[name]) for name in ("event_at",) if name in changes}
         spec = {name: value for name, value in {**stored, **changes, **times}.items() if value is not None}
         not_before = None if order.not_before is None else round(order.not_before * 1_000)

@@ -20,8 +20,9 @@ from willcall.stores.commits import Commit
 from willcall.stores.schedule import Requester
 from willcall.usecases.commit import next_message, write_commit
 from willcall.usecases.context import Context
+from willcall.usecases.credentials import replace_credentials
 from willcall.usecases.notify import redeliver
-from willcall.usecases.orders import expedite_poll, get_order
+from willcall.usecases.orders import expedite_poll, get_unerased_order
 
 log = structlog.get_logger(__name__)
 
@@ -31,22 +32,28 @@ def amend_order(context: Context, order_id: str, payload: Mapping[str, Any], act
 
     After a change of the quantity it is decided anew whether the order has all its tickets: at once if they were
     pushed, otherwise by a poll as soon as the provider allows. A new callback URL gets an event that is pending or
-    could not be delivered at once. Raises UnknownOrderError, and RejectedOrderError with all errors of the payload.
+    could not be delivered at once. Credentials of the order's own user replace those that it has.
+
+    Raises UnknownOrderError, ErasedOrderError, RejectedOrderError with all errors of the payload, and ClosedOrderError
+    for credentials of an order that needs none any more.
     """
-    changes = parse_amendment(payload).changes()
+    amendment = parse_amendment(payload)
+    changes = amendment.changes()
     why = context.outbound.refusal(changes["callback_url"]) if changes.get("callback_url") else None
     if why:
         raise RejectedOrderError([FieldError("callback_url", why)])
+    if amendment.credentials:
+        replace_credentials(context, order_id, amendment.credentials, actor)
     while True:
-        before = get_order(context, order_id)
+        before = get_unerased_order(context, order_id)
         amended = replace(before, **changes)
         if amended == before:
-            return False
+            return bool(amendment.credentials)
         if _settle(context, before, amended, changes, actor):
             break
     log.info("amended", order=order_id, account=before.account_key, fields=sorted(changes), by=actor.name)
     if amended.quantity != before.quantity:
-        _poll_again(context, get_order(context, order_id))
+        _poll_again(context, get_unerased_order(context, order_id))
     if amended.callback_url != before.callback_url:
         _deliver_elsewhere(context, order_id, actor)
     return True

@@ -16,7 +16,7 @@ from willcall.stores.commits import Commit, OwnedByAnotherOrderError
 from willcall.stores.documents import MAX_BYTES, UnsupportedFileError
 from willcall.usecases.commit import next_message, write_commit
 from willcall.usecases.context import Context
-from willcall.usecases.orders import get_order
+from willcall.usecases.orders import get_unerased_order
 
 log = structlog.get_logger(__name__)
 
@@ -63,11 +63,11 @@ def complete_order(context: Context, order_id: str, new: NewTickets, actor: Acto
     """Make an order `fulfilled` with the tickets that it has and the `new` ones; tell its backend.
 
     Returns False if that changes nothing, as when it is repeated. Raises UnknownOrderError; RejectedOrderError for
-    invalid tickets, or if there is no ticket at all; ClosedOrderError if a ticket belongs to another order; and
-    StorageError.
+    invalid tickets, or if there is no ticket at all; ClosedOrderError if the order was erased or a ticket belongs to
+    another order; and StorageError.
     """
     words = _checked(new)
-    order = get_order(context, order_id)
+    order = get_unerased_order(context, order_id)
     if not (order.tickets or new.files or words.code or words.url):
         why = "the order has no ticket yet; give at least one file, code or URL"
         raise RejectedOrderError([FieldError("file", why)])
@@ -80,7 +80,7 @@ def complete_order(context: Context, order_id: str, new: NewTickets, actor: Acto
         if _settle(context, order, after, actor, words.note):
             log.info("completed", order=order_id, account=order.account_key, tickets=len(after.tickets), by=actor.name)
             return True
-        order = get_order(context, order_id)
+        order = get_unerased_order(context, order_id)
 
 
 def _checked(new: NewTickets) -> _Words:

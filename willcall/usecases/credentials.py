@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pydantic import SecretStr
 
 from willcall.orders.errors import ClosedOrderError, FieldError, RejectedOrderError, UnknownOrderError
+from willcall.orders.history import Action, Actor
 from willcall.orders.model import Order
 from willcall.orders.outcomes import Unauthorized
 from willcall.providers.base import Account
@@ -12,6 +13,7 @@ from willcall.stores.credentials import SetOutcome
 from willcall.stores.schedule import Requester
 from willcall.stores.submissions import answer_digest
 from willcall.usecases.context import Context
+from willcall.usecases.history import record_order_action
 from willcall.usecases.orders import expedite_poll, get_unerased_order
 
 #: The outcome for an order whose user's credentials are no longer stored.
@@ -26,7 +28,7 @@ def account_for_user(account: Account, credentials: Mapping[str, SecretStr]) -> 
         raise RejectedOrderError([FieldError("credentials", str(error))]) from None
 
 
-def replace_credentials(context: Context, order_id: str, credentials: Mapping[str, SecretStr]) -> None:
+def replace_credentials(context: Context, order_id: str, credentials: Mapping[str, SecretStr], actor: Actor) -> None:
     """Replace the credentials of an order's own user, and poll the order with them as soon as possible.
 
     Raises UnknownOrderError, RejectedOrderError, and ClosedOrderError if the order has ended and lacks no documents.
@@ -47,6 +49,7 @@ def replace_credentials(context: Context, order_id: str, credentials: Mapping[st
             raise UnknownOrderError(order_id)
         case SetOutcome.CLOSED:
             raise ClosedOrderError(f"order {order_id} is {order.status}; its credentials are no longer needed")
+    record_order_action(context, order_id, Action.AMENDED, actor, "credentials")
     expedite_poll(context, account, order_id, Requester.OPERATOR)
 
 

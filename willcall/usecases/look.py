@@ -54,7 +54,7 @@ def look(context: Context, payload: Mapping[str, Any], actor: Actor, client: str
     """
     submission = parse_submission({**payload, "client": client} if client else payload)
     account, order = check_account(context, submission), submission.order()
-    known = context.stores.orders.find_by_reference(account.key, order.reference)
+    known = next(iter(context.stores.orders.find_by_reference(account.key, order.reference)), None)
     claim = context.stores.lookups.claim(account.key, order.reference, known, account.polling.minimum)
     match claim.verdict:
         case LookupVerdict.BUSY:

@@ -9,6 +9,7 @@ import pytest
 from schedules.sweeps import run_sweep
 from tests.integration.usecases.conftest import Setup, System
 from willcall.orders.errors import ClosedOrderError, RejectedOrderError
+from willcall.orders.history import Actor
 from willcall.orders.model import Attention, Status
 from willcall.orders.serialization import order_to_json
 from willcall.orders.submission import parse_submission
@@ -30,6 +31,7 @@ GOOD = {
     "paylogic": ("cognito_token", "paylogic-default-cognito"),
 }
 LISTS = {"funtrips": "me", "paylogic": "mine"}
+ANNA = Actor("operator anna")
 OTHER = "somebody-elses-token"
 
 providers = pytest.mark.parametrize("provider", sorted(GOOD))
@@ -104,12 +106,12 @@ def test_rejected_credentials_are_that_orders_trouble(system: System, provider: 
     assert system.context.stores.accounts.state(account.key, account.rate).health is AccountHealth.OK
     assert not system.redis.hget(keys.account(account.key), "refused")
 
-    replace_credentials(system.context, "ord-1", parsed(provider))
+    replace_credentials(system.context, "ord-1", parsed(provider), ANNA)
     assert system.outbox.messages[-1].order_id == "ord-1"
     order = system.poll("ord-1")
     assert (order.status, order.attention) == (Status.FULFILLED, None)
     with pytest.raises(ClosedOrderError, match="order ord-1 is fulfilled; its credentials are no longer needed"):
-        replace_credentials(system.context, "ord-1", parsed(provider))
+        replace_credentials(system.context, "ord-1", parsed(provider), ANNA)
 
 
 def test_an_account_parked_by_its_own_key_does_not_stop_them(make_system: Setup) -> None:
@@ -140,12 +142,12 @@ def test_credentials_stay_until_the_documents_are_here(system: System, monkeypat
         )
         assert system.poll().status is Status.FULFILLED
     assert stored(system, GOOD["funtrips"][1]) == [keys.credentials("ord-1")]
-    assert request_poll(system.context, "ord-1").outcome == "sent"
+    assert request_poll(system.context, "ord-1", ANNA).outcome == "sent"
     system.redis.zadd(keys.FETCHES_DUE, {"ord-1": 1})
     assert fetch_documents(system.context, "ord-1") is None
     assert stored(system, GOOD["funtrips"][1]) == []
     with pytest.raises(ClosedOrderError):
-        request_poll(system.context, "ord-1")
+        request_poll(system.context, "ord-1", ANNA)
 
 
 def test_an_expired_order_is_not_watched(system: System) -> None:
@@ -154,7 +156,7 @@ def test_an_expired_order_is_not_watched(system: System) -> None:
     assert stored(system, GOOD["funtrips"][1]) == []
     assert system.redis.zscore(keys.LATE, "ord-1") is None
     with pytest.raises(ClosedOrderError, match="polling cannot change that"):
-        request_poll(system.context, "ord-1")
+        request_poll(system.context, "ord-1", ANNA)
 
 
 def test_orders_of_different_users_share_no_answer(system: System) -> None:
@@ -167,7 +169,7 @@ def test_orders_of_different_users_share_no_answer(system: System) -> None:
     assert [system.order(f"ord-{number}").attempts for number in (1, 2, 3, 4)] == [1, 0, 1, 1]
     # With other credentials the order may be of the other user.
     assert system.order("ord-4").sharing != system.order("ord-2").sharing
-    replace_credentials(system.context, "ord-4", parsed("funtrips", OTHER))
+    replace_credentials(system.context, "ord-4", parsed("funtrips", OTHER), ANNA)
     assert system.order("ord-4").sharing == system.order("ord-2").sharing
 
 

@@ -17,6 +17,8 @@ from willcall.usecases.erase import erase_order
 from willcall.usecases.orders import cancel_order
 from willcall.usecases.submit import AcceptedOrder, submit, submit_many
 
+ANNA = Actor("operator anna")
+
 
 def payload(order_id: str, **fields: Any) -> dict[str, Any]:
     return {"id": order_id, "provider": "tixstock", "reference": "o-1", "quantity": 2, **fields}
@@ -39,14 +41,14 @@ def test_a_second_open_order_of_a_reference_is_refused_until_the_first_has_ended
         submit(system.context, payload("ord-2"))
     assert system.context.stores.orders.get("ord-2") is None
     submit(system.context, payload("ord-3", provider="tiqets", reference="7654321"))
-    cancel_order(system.context, "ord-1")
+    cancel_order(system.context, "ord-1", ANNA)
     assert submit(system.context, payload("ord-2")).new
 
 
 def test_an_order_behind_a_cancelled_duplicate_is_found(system: System) -> None:
     submit(system.context, payload("ord-1"))
     submit(system.context, payload("ord-2", allow_duplicate=True))
-    cancel_order(system.context, "ord-2")
+    cancel_order(system.context, "ord-2", ANNA)
     with pytest.raises(DuplicateOrderError, match="order ord-1 is open"):
         submit(system.context, payload("ord-3"))
 
@@ -103,7 +105,7 @@ def test_pushes_reach_all_duplicates(harness: WebhookHarness) -> None:
     assert harness.answer(seat(1))["success"] is True
     assert (system.order("ord-1"), system.order("ord-2")) == (first, second)
     # Nor does the end of one of them.
-    erase_order(system.context, "ord-2", Actor("anna"))
+    erase_order(system.context, "ord-2", ANNA)
     assert harness.answer(general("late"))["success"] is True
     assert system.context.stores.orders.find_by_reference("tixstock/default", "o-1") == ["ord-1"]
 

@@ -150,7 +150,7 @@ def leave_traces(system: System) -> None:
 def test_nothing_of_an_erased_order_is_left(harness: WebhookHarness, system: System, folder: Path) -> None:
     fulfil(harness)
     submit(system.context, {"id": "ord-2", "provider": "tiqets", "reference": "7654321", "callback_url": CALLBACK[:23]})
-    cancel_order(system.context, "ord-2")
+    cancel_order(system.context, "ord-2", ANNA)
     leave_traces(system)
     feed = system.context.stores.events.list_after(None, 100)
     timeline = system.context.stores.orders.timeline("ord-1")
@@ -186,7 +186,7 @@ def test_pushes_polls_and_submissions_of_an_erased_order_are_refused(
     assert (answer["success"], answer["message"].rpartition(": ")[2]) == (False, "the order was erased.")
     for refused in (request_poll, redeliver, cancel_order):
         with pytest.raises(ErasedOrderError, match="order ord-1 was erased"):
-            refused(system.context, "ord-1")
+            refused(system.context, "ord-1", ANNA)
     with pytest.raises(ErasedOrderError, match="its id cannot be used again"):
         submit(system.context, mine())
     account = system.context.accounts["tixstock/default"]
@@ -203,7 +203,7 @@ def test_an_erasure_may_be_repeated_and_open_orders_are_not_erased(harness: Webh
     submit(system.context, mine())
     with pytest.raises(ClosedOrderError, match="order ord-1 is pending; cancel it before you erase it"):
         erase_order(system.context, "ord-1", ANNA)
-    cancel_order(system.context, "ord-1")
+    cancel_order(system.context, "ord-1", ANNA)
     erase_order(system.context, "ord-1", ANNA)
     erased = harness.order()
     erase_order(system.context, "ord-1", ANNA)
@@ -261,7 +261,7 @@ def test_an_attempt_under_way_brings_nothing_back(system: System, folder: Path) 
     fulfilled = system.poll()
     assert fulfilled.status is Status.FULFILLED
     code = next(ticket.url for ticket in fulfilled.tickets if ticket.url)
-    assert request_poll(system.context, "ord-1").outcome == "sent"
+    assert request_poll(system.context, "ord-1", ANNA).outcome == "sent"
     system = replace(system, context=replace(system.context, http=ErasingProvider(system)))
     assert system.poll().erased_at
     assert system.outbox.messages[-1].seq < system.order().seq

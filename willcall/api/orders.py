@@ -128,7 +128,7 @@ def amend(
 ) -> SchemaResponse:
     """Correct what was submitted: the quantity, the event's time, the callback URL. What you leave out stays.
 
-    A new quantity is looked at at once. Safe to repeat. Submitting the `id` again returns 200 with the original content
+    After a new quantity, the order is checked again at once. Safe to repeat. Submitting the `id` again returns 200 with the original content
     and with the amended one.
     """
     if not isinstance(payload, dict):

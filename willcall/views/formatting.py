@@ -160,7 +160,7 @@ def describe_look(found: "LookResult") -> str:
         found.detail,
     ]
     words = (
-        f"{found.provider}/{found.account} says: {found.outcome.replace('_', ' ')} ({'; '.join(filter(None, facts))})."
+        f"{found.provider}/{found.account} says: {found.outcome.replace('_', ' ')} ({'; '.join(dict.fromkeys(filter(None, facts)))})."
     )
     until = f" No request before {format_timestamp(found.retry_at.timestamp())}." if found.retry_at else ""
     return words + until

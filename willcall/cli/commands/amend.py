@@ -26,7 +26,7 @@ def amend(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Correct what was submitted of an order. A new quantity is looked at at once."""
+    """Correct what was submitted of an order. After a new quantity, the order is checked again at once."""
     payload: dict[str, Any] = {}
     if quantity is not None:
         payload["quantity"] = quantity

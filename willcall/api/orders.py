@@ -128,8 +128,8 @@ def amend(
 ) -> SchemaResponse:
     """Correct what was submitted: the quantity, the event's time, the callback URL. What you leave out stays.
 
-    After a new quantity, the order is checked again at once. Safe to repeat. Submitting the `id` again returns 200 with the original content
-    and with the amended one.
+    After a new quantity, the order is checked again at once. Safe to repeat. Submitting the `id` again returns 200 with
+    the original content and with the amended one.
     """
     if not isinstance(payload, dict):
         raise rejected([FieldError("body", "must be an object")])

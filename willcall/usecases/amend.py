@@ -52,7 +52,8 @@ def amend_order(context: Context, order_id: str, payload: Mapping[str, Any], act
         if _settle(context, before, amended, changes, actor):
             break
     log.info("amended", order=order_id, account=before.account_key, fields=sorted(changes), by=actor.name)
-    if amended.quantity != before.quantity:
+    without_slot = amended.event_at != before.event_at and before.next_poll_at is None
+    if amended.quantity != before.quantity or without_slot:
         _poll_again(context, get_unerased_order(context, order_id))
     if amended.callback_url != before.callback_url:
         _deliver_elsewhere(context, order_id, actor)

@@ -159,8 +159,7 @@ def describe_look(found: "LookResult") -> str:
         f"{format_count(len(found.tickets), 'ticket')}{of}",
         found.detail,
     ]
-    words = (
-        f"{found.provider}/{found.account} says: {found.outcome.replace('_', ' ')} ({'; '.join(dict.fromkeys(filter(None, facts)))})."
-    )
+    said = "; ".join(dict.fromkeys(filter(None, facts)))
+    words = f"{found.provider}/{found.account} says: {found.outcome.replace('_', ' ')} ({said})."
     until = f" No request before {format_timestamp(found.retry_at.timestamp())}." if found.retry_at else ""
     return words + until

@@ -158,3 +158,21 @@ def test_an_amended_event_is_listed_where_it_is_now_and_decides_the_risk(make_sy
     amend_order(h.context, "ord-1", {"event_at": None}, ANNA)
     assert not h.redis.exists(listed, keys.by_event("tiqets/default", is_open=False))
     assert h.redis.zscore(keys.FINAL, "ord-1") == (h.order().finished_at or 0) * 1_000
+
+
+def test_a_booking_is_as_urgent_as_the_amended_event(make_system: Setup) -> None:
+    h = make_system(rate={"limit": 1, "period": 100, "burst": 1})
+    h.submit(tiqets(), id="ord-0")
+    h.poll("ord-0")
+    submit(h.context, {"id": "ord-1", "provider": "tiqets", "reference": "2222222"})
+    h.poll()  # books a slot
+    urgent = keys.urgent("tiqets/default")
+    assert h.redis.zscore(urgent, "order:ord-1") is None
+    ranks = []
+    for hours in (30, 2):
+        event = datetime.fromtimestamp(h.context.stores.accounts.now() + hours * 3_600, UTC).isoformat()
+        amend_order(h.context, "ord-1", {"event_at": event}, ANNA)
+        ranks.append(h.redis.zscore(urgent, "order:ord-1") or 0)
+    assert ranks[0] > ranks[1] > 0
+    amend_order(h.context, "ord-1", {"event_at": None}, ANNA)
+    assert h.redis.zscore(urgent, "order:ord-1") is None

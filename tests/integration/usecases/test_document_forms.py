@@ -275,8 +275,8 @@ def own(make_system: Setup, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> Ow
     taken: list[str] = []
     reserve = type(h.context.stores.accounts).reserve_token
 
-    def counted(*arguments: Any) -> Any:
-        reservation = reserve(*arguments)
+    def counted(*arguments: Any, **options: Any) -> Any:
+        reservation = reserve(*arguments, **options)
         if reservation.granted:
             taken.append("token")
         return reservation
@@ -308,7 +308,7 @@ def test_a_redirect_to_the_provider_waits_for_its_token(
     h, account, server, _ = own
     elsewhere = serve(saying(whole(b"", "302 Found", f"Location: {server.url}/api/file")))
     none_left = Reservation(granted=False, now=0, at=60)
-    monkeypatch.setattr(type(h.context.stores.accounts), "reserve_token", lambda *_: none_left)
+    monkeypatch.setattr(type(h.context.stores.accounts), "reserve_token", lambda *_, **__: none_left)
     collected = module.download_missing(h.context, account, "ord-1", [Ticket(TicketKind.PDF, url=elsewhere.url)], 60)
     assert (collected.found, collected.why, collected.no_token) == (0, "waits for a token", NoToken(60))
     assert server.requests == []

@@ -393,7 +393,7 @@ def test_only_documents_of_the_provider_get_credentials_and_take_a_token(
     assert b"Authorization: Basic " in first
     assert b"Authorization" not in second + other.requests[0]
     monkeypatch.setattr(
-        h.context.stores.accounts.__class__, "reserve_token", lambda *_: Reservation(granted=False, now=0, at=60)
+        h.context.stores.accounts.__class__, "reserve_token", lambda *_, **__: Reservation(granted=False, now=0, at=60)
     )
     starved = module.download_missing(h.context, mine, "ord-1", tickets(*urls).tickets, 5)
     assert (starved.found, starved.why, starved.no_token) == (1, "waits for a token", NoToken(60))

@@ -37,7 +37,7 @@
 --          {-2, {}, {}}: another order owns its tickets
 
 -- include: clock
--- include: bookings
+-- include: urgency
 -- include: attention
 -- include: alert
 -- include: queue_delivery
@@ -55,7 +55,7 @@ local indexes = {stranded = STRANDED, order = ORDERS, due = DUES, account = ACCO
   urgent = URGENT}
 
 local before = redis.call('HMGET', ORDER, 'seq', 'claim', 'again', 'number', 'deadline', 'settled', 'due', 'slot',
-  'stranded', 'throttled', 'hinted', 'status', 'client_number', 'event')
+  'stranded', 'throttled', 'hinted', 'status', 'client_number', 'event', 'since')
 local seq, deadline, slot, stranded = tonumber(before[1]), before[5], before[8], before[9]
 if args.claim and before[6] == args.claim and seq == args.seq + 1 then return {tonumber(before[7] or 0), {}, {}} end
 if seq ~= args.seq or (args.claim and before[2] ~= args.claim) then return {-1, {}, {}} end
@@ -153,6 +153,15 @@ end
 redis.call('HDEL', ORDER, unpack(removed))
 redis.call('HSET', ORDER, unpack(set))
 local reschedules = {}
+-- A booking is as urgent as the event that the order has now. Whoever takes the next token compares it with the others.
+if keep and slot and args.amended and event_at ~= (tonumber(before[14] or nil)) then
+  local bucket = bucket_load(BUCKET, {ordinary = ORDINARY, express = EXPRESS, late = LATE}, 'order:' .. args.id)
+  if event_at then
+    urgency_add(bucket, indexes, tonumber(before[15] or now), event_at)
+  else
+    redis.call('ZREM', URGENT, bucket.booking)
+  end
+end
 if not keep and (slot or stranded or closed) then
   local lanes = {ordinary = ORDINARY, express = EXPRESS, late = LATE}
   if stranded then redis.call('ZREM', indexes.stranded, args.id) end

@@ -192,7 +192,8 @@ def test_the_same_file_in_another_encoding_is_the_same_ticket(harness: WebhookHa
     document = harness.order().tickets[0].document
     assert harness.answer(otherwise(seat(100)))["order_status"] == "Approved"
     assert [ticket.document for ticket in harness.order().tickets] == [document]
-    assert harness.system.events() == ["order.partial"]
+    # A row that is written otherwise is another one for a backend.
+    assert set(harness.system.events()) <= {"order.partial", "order.updated"}
 
 
 def test_a_corrected_file_for_a_seat_replaces_the_first(harness: WebhookHarness) -> None:
@@ -201,6 +202,7 @@ def test_a_corrected_file_for_a_seat_replaces_the_first(harness: WebhookHarness)
     harness.answer(upload(seat="100", pdf=pdf("corrected")))
     (ticket,) = harness.order().tickets
     assert harness.system.context.documents.read(ticket.document or "") == pdf("corrected")
+    assert harness.system.events() == ["order.partial", "order.updated"]
 
 
 @pytest.mark.parametrize("sequence", list(permutations(range(3))))
@@ -294,7 +296,7 @@ def test_an_expired_order_can_still_be_fulfilled(harness: WebhookHarness) -> Non
     assert harness.system.redis.zscore(keys.LATE, "ord-1")
     assert harness.answer(seat(2))["order_status"] == "Delivered"
     assert harness.order().status is Status.FULFILLED
-    assert harness.system.events() == ["order.expired", "order.fulfilled"]
+    assert harness.system.events() == ["order.expired", "order.updated", "order.fulfilled"]
 
 
 def test_a_ticket_for_a_cancelled_order_is_rejected(harness: WebhookHarness) -> None:
@@ -495,7 +497,8 @@ def test_simultaneous_pushes_are_all_counted(harness: WebhookHarness) -> None:
     assert all(answer["success"] for answer in answers)
     assert harness.order().status is Status.FULFILLED
     assert sorted(ticket.seat or "" for ticket in harness.order().tickets) == [str(n) for n in range(8)]
-    assert harness.system.events() == ["order.partial", "order.fulfilled"]
+    events = harness.system.events()
+    assert (events[0], events[1:-1], events[-1]) == ("order.partial", ["order.updated"] * 6, "order.fulfilled")
 
 
 def test_the_response_has_the_words_of_the_account(make_system: Setup, open_webhooks: OpenWebhooks) -> None:

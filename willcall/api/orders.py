@@ -119,6 +119,7 @@ def poll_order(
 
 @operator_router.patch(
     "/{order_id}",
+    name="amend_order",
     summary="Amend an order",
     responses=responses(*BODY_PROBLEMS, ProblemType.NOT_FOUND, ok_200=Order),
     openapi_extra=request_body(AmendOrder),
@@ -139,6 +140,7 @@ def amend(
 
 @operator_router.post(
     "/{order_id}/complete",
+    name="complete_order",
     summary="Complete an order by hand",
     responses=responses(*BODY_PROBLEMS, ProblemType.NOT_FOUND, ProblemType.CLOSED, ok_200=Order),
     openapi_extra=NEW_TICKETS_BODY,

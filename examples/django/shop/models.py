@@ -35,4 +35,5 @@ def handle(event: Event, cursor: "str | None" = None) -> None:
         status=event.data.status, tickets=len(event.data.tickets), changed_at=event.occurred_at
     )
     if changed:
-        print(f"{event.type} {event.order_id}, tickets: {len(event.data.tickets)}", flush=True)
+        line = f"{event.type} {event.order_id}, tickets: {len(event.data.tickets)}"
+        transaction.on_commit(lambda: print(line, flush=True))  # here you would enqueue a job, such as an email

@@ -150,6 +150,28 @@ def test_a_document_is_downloaded_completely(
     assert [path.name for path in tmp_path.iterdir()] == ["tickets.pdf"]
 
 
+def test_an_order_is_amended_and_completed_by_hand(client: Client, tmp_path: Path) -> None:
+    client.submit("tiqets", "1", id="ord-1", quantity=2, event_at=LATER, callback_url="https://8.8.8.8/")
+    amended = client.amend("ord-1", quantity=1, event_at=None)
+    assert (amended.quantity, amended.event_at, amended.callback_url) == (1, None, "https://8.8.8.8/")
+    (tmp_path / "ticket.pdf").write_bytes(b"%PDF-1.4\n%%EOF\n")
+    done = client.complete("ord-1", files=[tmp_path / "ticket.pdf"], codes=["123"], note="by mail")
+    assert (done.status, [ticket.kind for ticket in done.tickets]) == ("fulfilled", ["pdf", "barcode"])
+    assert client.document("ord-1", done.tickets[0].document or "") == b"%PDF-1.4\n%%EOF\n"
+    with pytest.raises(RejectedError, match="quantity"):
+        client.amend("ord-1", quantity=0)
+
+
+def test_events_are_redelivered_and_samples_sent(client: Client) -> None:
+    client.submit("tiqets", "1", id="ord-1", callback_url="https://8.8.8.8/")
+    client.cancel("ord-1")
+    assert [(each.redelivered, each.skipped) for each in client.redeliver_many(undelivered=True)] == [(1, 0)]
+    with pytest.raises(RejectedError, match="one of since and undelivered"):
+        list(client.redeliver_many())
+    with pytest.raises(RejectedError, match="callback_url"):
+        client.trigger("fulfilled", callback_url="http://127.0.0.1:9/")
+
+
 def test_the_client_has_every_call_that_is_for_backends(api: Running) -> None:
     """What it lacks is for operators, providers and monitoring."""
     others = ("/webhooks/", "/v1/dead-letters", "/v1/reload", "/v1/sweeps", "/v1/history", "/healthz", "/metrics")

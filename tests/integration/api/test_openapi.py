@@ -11,7 +11,7 @@ from willcall.api.openapi_events import EVENT_TYPES
 from willcall.schemas.orders import EventType
 
 #: What a caller sends.
-BODIES = ("SubmitOrder", "Batch", "Pause", "Override")
+BODIES = ("SubmitOrder", "AmendOrder", "Batch", "Pause", "Override", "Look", "Redeliveries", "Trigger")
 
 
 @pytest.fixture
@@ -44,7 +44,8 @@ def test_what_may_be_left_out_of_a_request_is_not_required(document: dict[str, A
     """Generators of clients take a field with a default for one that is always there."""
     shape = document["components"]["schemas"][name]
     assert [field for field, schema in shape["properties"].items() if "default" in schema] == []
-    required = {"SubmitOrder": ["provider", "reference"], "Batch": ["orders"]}
+    purchase = ["provider", "reference"]
+    required = {"SubmitOrder": purchase, "Look": purchase, "Batch": ["orders"], "Trigger": ["status"]}
     assert shape.get("required", []) == required.get(name, [])
 
 

@@ -185,6 +185,7 @@ def redeliver_order(context: ContextDep, actor: ActorDep, _: NoParameters, order
 
 @operator_router.delete(
     "/{order_id}",
+    name="erase_order",
     summary="Erase an order",
     status_code=204,
     response_class=Response,

@@ -39,7 +39,7 @@ class LookupStore:
 
     def claim(self, account: str, reference: str, order_id: str | None, minimum: float) -> LookupClaim:
         """Claim a look. `order_id`: the order of that reference; `minimum`: seconds between two requests about it."""
-        order = [keys.order(order_id)] if order_id else []
+        order = [keys.order(order_id), keys.shared_interval(account, "")] if order_id else []
         verdict, *at = self._claim(keys=[_key(account, reference), *order], args={"minimum": milliseconds(minimum)})
         return LookupClaim(LookupVerdict(verdict), at[0] / 1_000 if at else None)
 

@@ -142,3 +142,19 @@ def test_every_provider_can_be_looked_at(make_system: Setup, provider: str) -> N
     found = look_schema(look(h.context, {"provider": provider, "reference": "R-1"}, ANNA))
     assert (found.outcome, found.http_status) == ("issued", 200)
     assert not any("data:" in str(ticket) for ticket in found.to_json()["tickets"])
+
+
+def test_a_look_keeps_the_interval_that_orders_of_one_reference_share(make_system: Setup) -> None:
+    h = make_system()
+    h.submit(tiqets(ready_after=600), not_before="2030-01-01T00:00:00Z")
+    later = {"not_before": "2030-01-01T00:00:00Z", "allow_duplicate": True}
+    submit(h.context, {"id": "ord-2", **TIQETS, **later})
+    sharing = h.redis.hget(keys.order("ord-2"), "sharing")
+    assert sharing
+    shared = keys.shared_interval("tiqets/default", sharing)
+    h.redis.set(shared, "ord-1", px=60_000)
+    with pytest.raises(NotNowError, match="no request about this reference is allowed before"):
+        look(h.context, TIQETS, ANNA)
+    h.redis.delete(shared)
+    look(with_minimum(h, 60), TIQETS, ANNA)
+    assert h.redis.pttl(shared) > 0

@@ -88,3 +88,13 @@ def test_an_unreachable_broker_is_logged(tmp_path: Path) -> None:
         send(app, due_now(2))
     app.close()
     assert [(line["event"], line["messages"]) for line in log] == [("broker unreachable", 2)]
+
+
+def test_a_sweep_that_somebody_starts_is_what_beat_sends(app: Celery) -> None:
+    app.willcall.sender.start_sweep("polls")
+    with app.connection_for_read() as connection:
+        queue = Queue("willcall.sweeps")(connection.default_channel)
+        found: list[Any] = []
+        wait_until(lambda: any(found) or found.append(queue.get(no_ack=True)))
+    message = next(filter(None, found))
+    assert (message.headers["task"], message.payload[0]) == ("schedules.sweep", ["polls"])

@@ -1,17 +1,22 @@
+--!df flags=allow-undeclared-keys
 -- Permit one look at what a provider says about a reference, and keep what comes after it from being too early: the
 -- next look, and the next attempt of an order of that reference.
--- KEYS     lookup (of the reference), order (the latest of that reference, if there is one)
+-- KEYS     lookup (of the reference), and if there is an order of that reference: the latest one, shared intervals (what
+--          their keys begin with)
 -- ARGS     minimum (ms between two requests about one order)
 -- Returns  {'go', now}; {'wait', until (ms)}: a hint or the minimum forbids it; {'busy'}: the order is being polled;
 --          {'due', at (ms)}: it is polled before another request after this one would be allowed
 
 -- include: clock
 
-local LOOKUP, ORDER = unpack(KEYS)
+local LOOKUP, ORDER, SHARED_INTERVALS = unpack(KEYS)
 local args = cjson.decode(ARGV[1])
 
 local now = server_time()
 local wait = redis.call('PTTL', LOOKUP)
+local sharing = ORDER and redis.call('HGET', ORDER, 'sharing')
+local shared_interval = sharing and SHARED_INTERVALS .. sharing
+if shared_interval then wait = math.max(wait, redis.call('PTTL', shared_interval)) end
 if wait > 0 then return {'wait', now + wait} end
 if ORDER then
   local order = redis.call('HMGET', ORDER, 'lease', 'last_poll', 'hint', 'due', 'ask', 'status')
@@ -22,5 +27,8 @@ if ORDER then
   if due < now + args.minimum then return {'due', math.max(due, now)} end
   if order[6] then redis.call('HSET', ORDER, 'last_poll', now) end
 end
-if args.minimum > 0 then redis.call('SET', LOOKUP, 1, 'PX', args.minimum) end
+if args.minimum > 0 then
+  redis.call('SET', LOOKUP, 1, 'PX', args.minimum)
+  if shared_interval then redis.call('SET', shared_interval, 1, 'PX', args.minimum) end
+end
 return {'go', now}

@@ -25,7 +25,7 @@ HOURS = 24
 #: Orders that need attention on the first page, at most.
 ORDERS_SHOWN = 50
 #: Open orders whose event is near on the first page, at most.
-UPCOMING_SHOWN = 10
+UPCOMING_SHOWN = 5
 #: Recent changes on the first page, at most.
 ACTIVITY_SHOWN = 12
 

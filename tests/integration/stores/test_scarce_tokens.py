@@ -360,6 +360,31 @@ def test_a_flood_of_pushes_does_not_delay_other_orders(make: Make, rate: Rate, r
     assert sum(flooded) <= sum(calm) * 1.1 + 6
 
 
+def test_an_override_does_not_end_a_throttle_that_comes_after_it(make: Make) -> None:
+    made = make(Rate(1, 1, 1))
+    made.answers = throttled_once(30)
+    ids = submit(made, 5)
+    made.run(0.01)
+    made.hint(ids[3], Requester.OVERRIDE)
+    made.run(29)
+    assert len(made.sent) == 1
+    made.hint(ids[4], Requester.OVERRIDE)
+    made.run(29.5)
+    assert [sent.order_id for sent in made.sent] == [ids[0], ids[4]]
+    made.run(60)
+    assert all(made.times(order_id) for order_id in ids)
+
+
+def test_a_sweep_does_not_move_an_order_behind_its_time(make: Make) -> None:
+    made = make(Rate(30, 60, 3), interval=[20, 20])
+    ids = submit(made, 14)
+    made.run(7)
+    before = made.order(ids[0]).next_poll_at or 0
+    made.hint(ids[0], Requester.SWEEP)
+    made.run(8)
+    assert (made.order(ids[0]).next_poll_at or 0) <= before
+
+
 # A small burst
 
 

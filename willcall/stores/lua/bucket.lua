@@ -9,6 +9,7 @@
 --   tat       as above; only requests that were SENT count
 --   express   when the express share allows its next request
 --   blocked   nothing is sent before this moment (429)
+--   throttled when the last 429 came
 --   shift     how far all slots that are booked now were moved by 429s in total
 --   late      the last slot of the late lane, minus shift
 --   promised  the slot that was booked last in the express lane, minus shift

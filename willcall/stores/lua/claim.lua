@@ -110,9 +110,16 @@ if shared_wait > 0 then
   return {'wait', now, now + shared_wait, 0, reschedules}
 end
 
+local override = fields.override == '1'
+if override and tonumber(fields.overridden or now) < tonumber(redis.call('HGET', BUCKET, 'throttled') or 0) then
+  -- The provider throttled the account after the operator's request, who did not know of it.
+  override = false
+  redis.call('HDEL', ORDER, 'override', 'overridden')
+  order = redis.call('HGETALL', ORDER)
+end
 local request = {
   slot = slot and slot - tonumber(fields.shift or 0), lane = slot and (fields.line or 'ordinary'),
-  express = fields.express == '1', override = fields.override == '1', plan = tonumber(fields.plan),
+  express = fields.express == '1', override = override, plan = tonumber(fields.plan),
 }
 -- An order with an event may take the slot of another one, if its own would be after its deadline.
 local event = not amendable and not request.override and tonumber(fields.event)
@@ -162,7 +169,7 @@ if result.slot then
 end
 if not result.at then
   if now >= deadline then return answer('expire', reschedules) end
-  redis.call('HDEL', ORDER, 'slot', 'shift', 'line', 'since', 'express', 'plan', 'override')
+  redis.call('HDEL', ORDER, 'slot', 'shift', 'line', 'since', 'express', 'plan', 'override', 'overridden')
   redis.call('HSET', ORDER, 'due', deadline, 'ask', 0, 'stranded', 1)
   redis.call('ZADD', DUE, deadline, args.id)
   redis.call('ZADD', indexes.stranded, deadline, args.id)
@@ -181,7 +188,8 @@ redis.call('HSET', PROGRESS, 'busy_until', now + args.lease)
 if result.at > now then redis.call('HSET', ORDER, 'at', result.at) end
 -- An attempt that was wanted while a worker that died held the order ('again') is this one.
 if slot or fields.express or fields.again then
-  redis.call('HDEL', ORDER, 'slot', 'shift', 'line', 'since', 'express', 'plan', 'override', 'again')
+  redis.call('HDEL', ORDER, 'slot', 'shift', 'line', 'since', 'express', 'plan', 'override', 'overridden',
+    'again')
 end
 local clean = state == 'ok' and tonumber(account[4] or 0) == 0 and not (account[5] or account[6] or account[7])
 return answer('go', probe and 'probe' or (clean and 'clean' or 'marked'), string.format('%.3f', result.at), reschedules)

@@ -76,7 +76,7 @@ end
 
 -- A claim has used up what the attempt had booked.
 if not keep and (not args.claim or slot) then
-  remove('slot', 'shift', 'line', 'since', 'plan', 'express', 'override', 'stranded')
+  remove('slot', 'shift', 'line', 'since', 'plan', 'express', 'override', 'overridden', 'stranded')
 end
 for field, value in pairs(fields) do
   -- `attention` is written with its indexes, and `ask` belongs to the schedule.

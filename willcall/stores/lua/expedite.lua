@@ -63,18 +63,19 @@ local request = {
   express = express or order[13] == '1', override = override, plan = tonumber(order[14]),
 }
 if planned and not slot and not request.plan and before > due and before < math.huge then request.plan = before end
+-- A sweep books at the end of the ordinary lane.
+if args.requester == 'sweep' then request.plan = nil end
 local at = math.max(due, math.ceil((bucket_offer(bucket, rate, due, request))))
 -- Whether it already waits for the best slot there is.
 local best = not override and slot and (order[13] == '1' or not express)
-if planned and (best or before <= due) then
+if planned and (best or before <= due or (args.requester == 'sweep' and before <= at)) then
   if express and not slot then redis.call('HSET', ORDER, 'express', 1) end
   return {'soon', best and math.max(now, before) or at}
 end
-if args.requester == 'sweep' then request.plan = nil end
 local seq = tonumber(order[3]) + 1
 redis.call('HSET', ORDER, 'seq', seq, 'due', due, 'ask', 1)
 if express then redis.call('HSET', ORDER, 'express', 1) end
-if override then redis.call('HSET', ORDER, 'override', 1) end
+if override then redis.call('HSET', ORDER, 'override', 1, 'overridden', now) end
 if request.plan then redis.call('HSET', ORDER, 'plan', request.plan) else redis.call('HDEL', ORDER, 'plan') end
 redis.call('HDEL', ORDER, 'resent', 'resend_at')
 if order[16] then

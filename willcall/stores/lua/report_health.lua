@@ -62,6 +62,7 @@ if signal == 'throttled' then
   redis.call('HSET', ACCOUNT, 'throttled_until', math.max(tonumber(account[3] or 0), args.till),
     'throttled_why', args.why)
   bucket_block(bucket_load(BUCKET), now, args.till)
+  if redis.call('EXISTS', BUCKET) == 1 then redis.call('HSET', BUCKET, 'throttled', now) end
 end
 
 local function probe_after(wait)

@@ -64,7 +64,15 @@ local last_moment = deadline + math.max(args.last_attempt, args.minimum)
 if not ask or (not amendable and now > last_moment) then return answer('expire', {}) end
 
 -- How far the workers have come, for `resend_polls`. Orders with a slot overtake others, so they don't count.
-if not slot then redis.call('HSET', PROGRESS, 'reached', due, 'reached_at', now) end
+local function record_progress(busy_until)
+  if not slot and busy_until then
+    redis.call('HSET', PROGRESS, 'reached', due, 'reached_at', now, 'busy_until', busy_until)
+  elseif busy_until then
+    redis.call('HSET', PROGRESS, 'busy_until', busy_until)
+  elseif not slot then
+    redis.call('HSET', PROGRESS, 'reached', due, 'reached_at', now)
+  end
+end
 local account = redis.call('HMGET', ACCOUNT, 'state', 'probe_at', 'paused_until', 'failures', 'refused',
   'throttled_since', 'unreadable', 'probe', 'throttled_until')
 local state = account[1] or 'ok'
@@ -84,6 +92,7 @@ local reschedules = {}
 -- A throttle of the account applies to the bucket that it shares since then.
 bucket_block(bucket, now, tonumber(account[9] or 0))
 if state ~= 'ok' and not probe then
+  record_progress()
   if not amendable and deadline <= now then return answer('expire', {}) end
   redis.call('ZREM', DUE, args.id)
   redis.call('ZADD', HELD, amendable and '+inf' or deadline, args.id)
@@ -141,13 +150,11 @@ local function keep_booking()
     'line', result.lane, 'since', since)
 end
 if result.lane then keep_booking() end
-if event and result.lane then
-  urgency_add(bucket, indexes, since, event)
-elseif event and slot and bucket.urgent then
-  redis.call('ZREM', URGENT, booking)
-end
-if bucket.urgent and state == 'ok' and (result.at or result.lane) then
-  local own = urgency_promote(bucket, rate, now, indexes, reschedules)
+if event and slot and bucket.urgent and not result.lane then redis.call('ZREM', URGENT, booking) end
+if (bucket.urgent or event) and (result.at or result.lane) then
+  local urgency = urgency_index(bucket, rate, now, indexes, reschedules)
+  if event and result.lane then urgency.add(since, event) end
+  local own = bucket.urgent and state == 'ok' and urgency.promote()
   if own then
     result.slot, result.lane, result.early = own.slot, own.lane, own.lane == 'late' and EARLY or rate.early
     keep_booking()
@@ -159,6 +166,7 @@ if event and result.lane and result.slot > deadline then
 end
 
 if result.slot then
+  record_progress()
   local back = math.ceil(result.slot)
   if not result.lane then
     if not request.override then redis.call('HDEL', ORDER, 'slot', 'shift', 'line', 'since') end
@@ -168,6 +176,7 @@ if result.slot then
   return {'wait', now, back - result.early, result.lane and 1 or 0, reschedules}
 end
 if not result.at then
+  record_progress()
   if now >= deadline then return answer('expire', reschedules) end
   redis.call('HDEL', ORDER, 'slot', 'shift', 'line', 'since', 'express', 'plan', 'override', 'overridden')
   redis.call('HSET', ORDER, 'due', deadline, 'ask', 0, 'stranded', 1)
@@ -184,7 +193,7 @@ if shared_interval and args.minimum > 0 then
   redis.call('SET', shared_interval, args.id, 'PX', math.ceil(math.max(0, result.at - now) + args.minimum))
 end
 -- Until then the other orders of the queue may be waiting for the slot that this attempt occupies.
-redis.call('HSET', PROGRESS, 'busy_until', now + args.lease)
+record_progress(now + args.lease)
 if result.at > now then redis.call('HSET', ORDER, 'at', result.at) end
 -- An attempt that was wanted while a worker that died held the order ('again') is this one.
 if slot or fields.express or fields.again then

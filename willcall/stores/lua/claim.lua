@@ -112,6 +112,7 @@ end
 local shared_interval = fields.sharing and SHARED_INTERVALS .. fields.sharing
 local shared_wait = shared_interval and redis.call('PTTL', shared_interval) or 0
 if shared_wait > 0 then
+  record_progress()
   if slot then booking_cancel(bucket, now, indexes, reschedules) end
   redis.call('HDEL', ORDER, 'slot', 'shift', 'line', 'since')
   redis.call('HSET', ORDER, 'due', now + shared_wait)

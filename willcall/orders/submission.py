@@ -161,41 +161,48 @@ UserCredentials = Annotated[dict[str, HeaderSecret], BeforeValidator(_check_name
 
 
 class SubmitOrder(BaseModel):
-    """A purchase whose tickets are wanted. Only `provider` and `reference` are required.
+    """A purchase whose tickets are wanted. Only `provider` and `reference` are required."""
 
-    `reference` is the provider's own name for the order. `id` is the caller's own key and makes submitting idempotent.
-    The order is not polled before `not_before`. `delivery` is `delayed` for products that are known to take long. In a
-    user's list, tickets older than `bought_at` do not belong to this order. `client` is the backend that the order
-    belongs to; over HTTP the key decides it. `event_at` is when the customer goes in, which makes the order urgent as
-    it comes near. `group` names orders that are usually issued together, such as those of one performance.
-    `credentials` are those of the order's own user, in place of the account's; they are never shown.
-    `allow_duplicate`: another open order may have the same reference.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True)
 
     provider: Name
+    """Where you bought it."""
     reference: Annotated[
         str,
         StringConstraints(min_length=1, max_length=256, strip_whitespace=True),
         AfterValidator(check_printable),
     ]
+    """The provider's own name for the order."""
     id: OrderId = Field(default_factory=_new_id)
+    """Your own key. It makes submitting idempotent. Without it, Willcall generates one."""
     account: Name = "default"
+    """Which credentials to use."""
     quantity: Quantity | None = None
+    """How many tickets you bought. Required for a reference that stands for all that a user has bought."""
     not_before: Time | None = None
+    """The order is not polled before."""
     bought_at: Time | None = None
+    """In a user's list, older tickets belong to other orders. Without it, a day before submission."""
     delivery: DeliverySpeed = DeliverySpeed.INSTANT
+    """`delayed` for products that are known to take long."""
     callback_url: CallbackUrl | None = None
+    """Where the order's events are sent. Without it, to the configured address."""
     language: Annotated[str, StringConstraints(pattern=_LANGUAGE_PATTERN)] | None = None
+    """Passed on to providers that accept one, such as `en` or `nl-BE`."""
     metadata: Annotated[dict[str, str], BeforeValidator(_limit_entries), AfterValidator(_limit_size)] = Field(
         default_factory=dict
     )
+    """Your own texts, returned with the order."""
     client: Name | None = None
+    """The backend that the order belongs to. Over HTTP, the key decides it: leave it out."""
     allow_duplicate: Annotated[bool, Field(strict=True)] = False
+    """Whether another open order may have the same reference."""
     credentials: UserCredentials = Field(default_factory=dict, repr=False)
+    """Those of the order's own user, in place of the account's. They are never shown."""
     event_at: Time | None = None
+    """When the customer goes in. It makes the order urgent as it comes near."""
     group: Group | None = None
+    """Your name for orders that are usually issued together, such as those of one performance."""
 
     def order(self) -> Order:
         """Return the order to store. The store sets its times by the server's clock."""

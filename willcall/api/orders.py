@@ -121,7 +121,7 @@ def poll_order(
     "/{order_id}",
     name="amend_order",
     summary="Amend an order",
-    responses=responses(*BODY_PROBLEMS, ProblemType.NOT_FOUND, ok_200=Order),
+    responses=responses(*BODY_PROBLEMS, ProblemType.NOT_FOUND, ProblemType.CLOSED, ok_200=Order),
     openapi_extra=request_body(AmendOrder),
 )
 def amend(

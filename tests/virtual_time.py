@@ -94,6 +94,8 @@ class World:
     deaths: int = 0
     #: So many of the next messages are lost.
     losses: int = 0
+    #: The orders whose worker died or whose message was lost.
+    hit: list[str] = field(default_factory=list)
     #: Since when orders wait for a token.
     waiting: dict[str, float] = field(default_factory=dict)
     #: When answers came: the order, its outcome, the moment.
@@ -161,6 +163,7 @@ class World:
         for message in messages:
             if self.losses:
                 self.losses -= 1
+                self.hit.append(message.order_id)
                 continue
             due = max(now, message.due) - START + next(self.lateness)
             self.at(due, lambda message=message: self._poll(account, message.order_id, message.seq))  # type: ignore[misc]
@@ -186,6 +189,7 @@ class World:
                 settle_expired(self.context, claim.granted_order, claim.now)
             case PollVerdict.GO if self.deaths:
                 self.deaths -= 1
+                self.hit.append(order_id)
                 self.at(self.now + lease + 1, lambda: self._poll(account_key, order_id, seq))
             case PollVerdict.GO:
                 at = max(claim.now, claim.send_at) - START

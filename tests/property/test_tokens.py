@@ -227,8 +227,8 @@ class Model:
             if each.order_id in self.hinted or disturbed:
                 continue
             between = sum(each.since - 0.001 <= other.at <= each.at for other in self.world.sent)
-            # Each dead worker holds its order for the lease.
-            slack = 2 * self.worst_lateness + 1.0 + 47.0 * self.wasted
+            # A dead worker holds its order for the lease, and a lost message is sent again by a sweep.
+            slack = 2 * self.worst_lateness + 1.0 + 47.0 * self.world.hit.count(each.order_id)
             assert each.at - each.since <= (between + self.wasted + 1) * interval + slack
 
 

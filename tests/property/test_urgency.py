@@ -3,6 +3,7 @@
 from random import Random
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -71,6 +72,7 @@ class Played:
         self.throttles = [seconds]
 
 
+@pytest.mark.proof
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(rate=st.sampled_from(RATES), history=histories, seed=st.integers(0, 100))
 def test_no_token_goes_to_an_order_while_a_more_urgent_one_waits(

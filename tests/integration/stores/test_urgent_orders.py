@@ -86,7 +86,7 @@ def test_an_order_without_event_is_polled_however_many_urgent_ones_come(make: Ma
     submit(made, *[None] * 10, prefix="other")
     for n in range(100):
         made.at(500.0 * n, lambda n=n: submit(made, 600, prefix=f"urgent{n}"))
-    made.run(13 * HOUR)
+    made.run(13 * HOUR, sweeps=1_800)
     waited = first_polls(made, [f"other-{n}" for n in range(10)])
     assert waited[1] > 6 * HOUR
     younger = [made.times(f"urgent{n}-0") for n in range(int(6 * HOUR / 500) + 1, 100)]

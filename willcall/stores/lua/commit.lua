@@ -157,7 +157,7 @@ local reschedules = {}
 if keep and slot and args.amended and event_at ~= (tonumber(before[14] or nil)) then
   local bucket = bucket_load(BUCKET, {ordinary = ORDINARY, express = EXPRESS, late = LATE}, 'order:' .. args.id)
   if event_at then
-    urgency_add(bucket, indexes, tonumber(before[15] or now), event_at)
+    urgency_index(bucket, nil, now, indexes, reschedules).add(tonumber(before[15] or now), event_at)
   else
     redis.call('ZREM', URGENT, bucket.booking)
   end

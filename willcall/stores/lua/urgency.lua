@@ -32,7 +32,8 @@ local MOVED_BACK = 60000
 -- sooner (ms) than the slot it had that the two messages are worth it.
 local NOTICE, GAIN = 200, 1000
 
--- Return the index by rank: {add = , promote = }. It is made only if an order with an event waits.
+-- Return the index by rank: {add = , promote = }. It is made only if an order with an event waits. `rate` is needed to
+-- promote.
 local function urgency_index(bucket, rate, now, indexes, reschedules)
   local index = {}
 

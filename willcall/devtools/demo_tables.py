@@ -73,7 +73,7 @@ def verdict_panel(
     lines = [
         f"{len(progress.orders) - len(progress.unfinished)} of {len(progress.orders)} orders ended as scripted",
         f"{len(tickets)} tickets, {documents} PDFs stored; {len(pushes)} webhooks received from Tiqets and Tixstock",
-        f"{events} events, one for each change of status",
+        f"{events} events, one for each change of an order",
         f"{delivered} signed callbacks, {events - delivered} superseded by a newer event; {again} retried",
         "requests: "
         + ("never too early, never over the rate, never two at once for an order" if verdict["ok"] else "FAULTS"),

@@ -193,7 +193,8 @@ def test_an_order_can_be_polled_and_cancelled_until_it_is_closed(api: Running) -
     api.submit(not_before="2099-01-01T00:00:00Z")
     expedited = api.post("/v1/orders/ord-1/poll")
     assert (expedited.status_code, expedited.json()["next_poll_at"]) == (202, "2099-01-01T00:00:00Z")
-    assert api.get("/v1/orders/ord-1/attempts").json() == {"items": [], "next_cursor": None}
+    page = api.get("/v1/orders/ord-1/attempts").json()
+    assert ([entry["outcome"] for entry in page["items"]], page["next_cursor"]) == (["poll_requested"], None)
     for _ in range(2):
         cancelled = api.post("/v1/orders/ord-1/cancel")
         assert (cancelled.status_code, cancelled.json()["status"]) == (202, "cancelled")

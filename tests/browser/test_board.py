@@ -72,7 +72,7 @@ def order(demo: LocalDeployment, request: pytest.FixtureRequest) -> Order:
     order_id = f"board-{request.node.name.removeprefix('test_')[:40]}"
     url = f"http://127.0.0.1:9/{order_id}"
     payload = {"id": order_id, "provider": "tiqets", "reference": "4444444", "not_before": LATER, "callback_url": url}
-    submit(demo.context, payload)
+    submit(demo.context, {**payload, "allow_duplicate": True})
     return get_order(demo.context, order_id)
 
 
@@ -192,7 +192,7 @@ def test_opened_details_stay_open_when_changes_arrive(board: Board, demo: LocalD
     expect(page.locator("[data-live]")).to_have_text("live")
     page.get_by_text("Cancel …").click()
     demo.context.stores.schedule.expedite(order.id, order.account_key, 1, Rate(10, 1, 10), Requester.SWEEP)
-    submit(demo.context, {"id": f"{order.id}-2", "provider": "tiqets", "reference": "4444444", "not_before": LATER})
+    submit(demo.context, {"id": f"{order.id}-2", "provider": "tiqets", "reference": "4444445", "not_before": LATER})
     page.wait_for_function("performance.now() > 0")
     expect(page.get_by_role("button", name="Cancel this order")).to_be_visible()
 

@@ -35,7 +35,7 @@ def test_an_order_is_amended_and_completed_by_hand(
     demo: LocalDeployment, open_page: Open, tmp_path: Path, width: int
 ) -> None:
     order_id = f"by-hand-{width}"
-    order = {"id": order_id, "provider": "tiqets", "reference": "4444444", "quantity": 4}
+    order = {"id": order_id, "provider": "tiqets", "reference": f"55{width:05}", "quantity": 4}
     submit(demo.context, {**order, "not_before": "2040-01-01T00:00:00Z"})
     ticket = tmp_path / "ticket.pdf"
     ticket.write_bytes(PDF)

@@ -59,7 +59,8 @@ ORDER_TROUBLES: Mapping[Attention, Trouble] = {
         effect="The order is not lost and continues once the key works.",
         customer="No tickets yet.",
         remedy="If the whole account is rejected, fix the key: the order continues automatically. If only this order "
-        "is, it may belong to another account: {cancel} and submit it there under another id.",
+        "is, it may belong to another account: {cancel} and submit it there under another id. If it has credentials of "
+        "its own user, they have expired: replace them.",
     ),
     Attention.NOT_FOUND: Trouble(
         what="The provider does not know this reference.",

@@ -47,6 +47,15 @@ def test_an_order_that_cannot_be_written_now_is_submitted_again_later(
     assert sent[0]["countdown"] > 0
 
 
+def test_a_submission_that_is_sent_again_describes_no_secret(
+    task: Task, sent: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks.submit, "submit_order", raise_unavailable)
+    task.run(**PAYLOAD, credentials={"cognito_token": "a-secret"}, metadata={"name": "a-secret"})
+    assert sent[0]["kwargs"]["credentials"] == {"cognito_token": "a-secret"}
+    assert (sent[0]["argsrepr"], sent[0]["kwargsrepr"]) == ("()", "{'id': 'ord-1', 'provider': 'tiqets'}")
+
+
 def test_a_message_stays_in_an_unreachable_broker(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(**_: object) -> None:
         raise OperationalError
@@ -82,7 +91,13 @@ def test_positional_arguments_are_an_invalid_payload(task: Task) -> None:
 
 def test_the_payload_is_not_visible_in_worker_inspection(task: Task) -> None:
     message = Message(
-        json.dumps([["positional-secret"], PAYLOAD | {"reference": "a-secret", "quantity": 2}, {}]),
+        json.dumps(
+            [
+                ["positional-secret"],
+                PAYLOAD | {"reference": "a-secret", "quantity": 2, "credentials": {"x": "a-secret"}},
+                {},
+            ]
+        ),
         content_type="application/json",
         content_encoding="utf-8",
         headers={"id": "task-1", "task": "tasks.submit", "argsrepr": "a-secret", "kwargsrepr": "a-secret"},

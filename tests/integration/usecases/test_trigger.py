@@ -44,7 +44,7 @@ def test_each_sample_is_signed_and_says_what_it_is(make_system: Setup, receiver:
     assert len(entries) == len(SAMPLES)
 
 
-def test_what_the_backend_answers_is_told_and_nothing_is_sent_again(
+def test_what_the_backend_answers_is_reported_and_nothing_is_sent_again(
     make_system: Setup, receiver: CallbackReceiver
 ) -> None:
     h = make_system()

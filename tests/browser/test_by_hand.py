@@ -30,7 +30,7 @@ def keep(page: Page, name: str) -> None:
         page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
 
 
-@pytest.mark.parametrize("width", [WIDE, NARROW])
+@pytest.mark.parametrize("width", [NARROW, pytest.param(WIDE, marks=pytest.mark.proof)])
 def test_an_order_is_amended_and_completed_by_hand(
     demo: LocalDeployment, open_page: Open, tmp_path: Path, width: int
 ) -> None:
@@ -59,7 +59,7 @@ def test_an_order_is_amended_and_completed_by_hand(
     assert (done.status, done.quantity, len(done.tickets)) == (Status.FULFILLED, 1, 1)
 
 
-@pytest.mark.parametrize("width", [WIDE, NARROW])
+@pytest.mark.parametrize("width", [NARROW, pytest.param(WIDE, marks=pytest.mark.proof)])
 def test_operations_are_one_page_with_the_history(demo: LocalDeployment, open_page: Open, width: int) -> None:
     page = open_page(width)
     log_in(page, demo.api_url, "/operations")

@@ -12,6 +12,7 @@ import requests
 
 from tests.integration.api.conftest import KEY, RIVAL_KEY, SHOP_KEY, SHOP_KEY_2, Running, problem, running
 from tests.integration.api.operator import Operator, words
+from tests.waiting import wait_until
 from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.orders.model import Attention, Status, Ticket, TicketKind
 from willcall.orders.serialization import order_to_json
@@ -256,7 +257,7 @@ def test_a_client_uses_its_own_orders_as_a_backend_would(api: Running) -> None:
     problem(api.post(f"{path}/redeliver", key=SHOP_KEY), 409, "closed")
     assert api.post(f"{path}/cancel", key=SHOP_KEY).json()["status"] == "cancelled"
     api.get(path, key=SHOP_KEY, headers={"X-Request-Id": "find-the-client"})
-    assert [line for line in api.log.splitlines() if "find-the-client" in line and '"client": "shop"' in line]
+    wait_until(lambda: any("find-the-client" in line and '"client": "shop"' in line for line in api.log.splitlines()))
     (event,) = api.get("/v1/events", key=SHOP_KEY).json()["items"]
     assert (event["type"], event["data"]["client"]) == ("order.cancelled", "shop")
 

@@ -338,6 +338,40 @@ def test_a_change_between_look_and_write_is_looked_at_again(make_system: Setup) 
     assert (h.events(), look_at(h) <= h.context.stores.accounts.now()) == ([], True)
 
 
+@pytest.mark.parametrize("status", [Status.PENDING, Status.CANCELLED])
+def test_a_step_that_ends_attention_of_which_the_backend_was_told_meanwhile_is_looked_at_again(
+    make_system: Setup, status: Status
+) -> None:
+    h = make_system()
+    h.submit(script(ready_after=9_999))
+    h.poll()
+    h.redis.hset(keys.order("ord-1"), "attention", "unauthorized")  # as the claim of a parked account does
+    before = h.order()
+    notify_changes(h.context, ["ord-1"])
+    after = replace(before, attention=None, status=status)
+    assert write_commit(h.context, Commit(before, after, keep_schedule=status is Status.PENDING)) is not None
+    run_sweep(h.context, "events")
+    told = h.context.stores.events.list_after(None, 100)[-1].data
+    assert (told["status"], told["attention"]) == (status, None)
+    assert len(h.events()) == 2
+
+
+def test_a_document_of_which_the_backend_was_told_meanwhile_is_not_lost_by_a_change_of_status(
+    make_system: Setup, answers: Answers, serve: Serve
+) -> None:
+    h = make_system()
+    answers(tickets(serve(in_turn(whole(b"", "404 Not Found"), whole(pdf("one")))).url))
+    h.submit(script())
+    h.poll()
+    before = h.order()
+    due_now(h)
+    assert fetch_documents(h.context, "ord-1") is None
+    assert write_commit(h.context, Commit(before, replace(before, status=Status.CANCELLED))) is not None
+    run_sweep(h.context, "events")
+    told = h.context.stores.events.list_after(None, 100)[-1].data
+    assert (told["status"], told["tickets"][0]["document"]) == ("cancelled", h.order().tickets[0].document)
+
+
 def test_an_order_of_release_0_2_0_is_notified_of_what_changes_from_now_on(
     make_system: Setup, answers: Answers, serve: Serve
 ) -> None:
@@ -385,6 +419,7 @@ def test_an_event_that_release_0_2_0_left_waiting_is_delivered(
     h.redis.hset(delivery, "state", "delivered")  # as release 0.2.0 records it
     h.redis.hdel(delivery, "due", "data")
     h.redis.zrem(keys.DELIVERIES_DUE, "ord-1")
+    assert look_at(h) <= h.context.stores.accounts.now() + 60
     h.redis.zadd(keys.CHANGES, {"ord-1": 1})
     run_sweep(h.context, "events")
     deliver(h)

@@ -93,7 +93,10 @@ if args.claim then write('settled', args.claim) end
 -- The backend may have been notified of something else since the order was read. Then its changes are looked at again.
 local event, look_at = args.event, args.look_at
 local notified = notified_of(ORDER)
-if event and NO_STATUS[event.type] and notified ~= args.notified.before then event, look_at = nil, now end
+if notified ~= args.notified.before then
+  look_at = now
+  if event and NO_STATUS[event.type] then event = nil end
+end
 
 -- `undeliverable` follows from the delivery alone, whatever was true when the order was read.
 local attention = fields.attention or ''
@@ -209,6 +212,7 @@ if args.held_back then add_event({EVENTS, ORDER, CLIENT_EVENTS}, args.id, args.h
 if event then
   add_event({EVENTS, ORDER, CLIENT_EVENTS}, args.id, event, now)
   message = queue_delivery(DELIVERY, DELIVERIES_DUE, DELIVERIES_PENDING, args.id, event)
+  look_at = look_for_later(DELIVERY, look_at, now)
 end
 if event or (notified == '' and not args.event) then remember_notified(ORDER, args.notified.after) end
 if look_at then redis.call('ZADD', CHANGES, 'LT', look_at, args.id) end

@@ -1,4 +1,5 @@
--- Defines queue_delivery(), deliver_later(): the delivery of an order holds one event, and perhaps a later one behind it.
+-- Defines queue_delivery(), deliver_later(), look_for_later(): the delivery of an order holds one event, and perhaps a
+-- later one behind it.
 --
 -- An event of the status is superseded by the next one of the status only, any other event by each event after it. So
 -- an event that is no status waits behind one of the status that is not delivered yet, and takes the place of what
@@ -54,4 +55,13 @@ local function deliver_later(delivery, due, pending, subject)
   file_delivery(delivery, due, pending, subject,
     {id = id, type = type, at = at, data = data, cursor = cursor, host = host})
   return {id, 1, host}
+end
+
+-- Until an event that waits behind another one is sent, look again after so many ms: release 0.2.0 does not send it.
+local LATER = 60000
+
+-- Return when to look at the order's changes, `look_at` (nil: no need) or sooner.
+local function look_for_later(delivery, look_at, now)
+  if redis.call('HEXISTS', delivery, 'later_event') == 0 then return look_at end
+  return math.min(look_at or math.huge, now + LATER)
 end

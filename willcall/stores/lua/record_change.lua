@@ -17,8 +17,6 @@
 
 local ORDER, TICKETS, CHANGES, EVENTS, DELIVERY, DELIVERIES_DUE, DELIVERIES_PENDING, CLIENT_EVENTS = unpack(KEYS)
 local args = cjson.decode(ARGV[1])
--- Until an event that waits behind another one is sent, look again after so many ms: release 0.2.0 does not send it.
-local LATER = 60000
 
 local now = server_time()
 -- From then on the look would have another result.
@@ -41,12 +39,11 @@ elseif redis.call('HGET', DELIVERY, 'state') == 'delivered' then
   message = deliver_later(DELIVERY, DELIVERIES_DUE, DELIVERIES_PENDING, args.id)
 end
 if args.notified then remember_notified(ORDER, args.notified) end
-local look_at = args.look_at or math.huge
-if redis.call('HEXISTS', DELIVERY, 'later_event') == 1 then look_at = math.min(look_at, now + LATER) end
-if look_at == math.huge then
-  redis.call('ZREM', CHANGES, args.id)
-else
+local look_at = look_for_later(DELIVERY, args.look_at, now)
+if look_at then
   redis.call('ZADD', CHANGES, look_at, args.id)
+else
+  redis.call('ZREM', CHANGES, args.id)
 end
 if message then return {1, unpack(message)} end
 return {1}

@@ -154,14 +154,23 @@ class PollStore:
         found = cast("set[str]", self._redis.smembers(keys.sharing(order.account_key, order.sharing)))
         return sorted(found - {order.id})
 
-    def claim_answer(self, order_id: str, account: str, digest: str, claim_id: str, lease: float) -> PollClaim | None:
+    def claim_answer(
+        self, order_id: str, account: str, digest: str, claim_id: str, lease: float, *, user_list: bool
+    ) -> PollClaim | None:
         """Claim an order for an answer that another one got, or return `None` if it has no use for it.
 
         `digest`: what the orders share (`Order.sharing`). `lease`: seconds until the order may be claimed again.
+        `user_list`: their reference stands for everything that a user bought.
         """
         reply = self._claim_answer(
             keys=[keys.order(order_id), keys.spec(order_id), keys.tickets(order_id), keys.sharing(account, digest)],
-            args={"id": order_id, "digest": digest, "claim": claim_id, "lease": milliseconds(lease)},
+            args={
+                "id": order_id,
+                "digest": digest,
+                "claim": claim_id,
+                "lease": milliseconds(lease),
+                "user_list": user_list,
+            },
         )
         if not reply:
             return None

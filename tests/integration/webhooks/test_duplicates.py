@@ -14,7 +14,7 @@ from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 from willcall.stores.polls import PollVerdict
 from willcall.usecases.erase import erase_order
-from willcall.usecases.orders import cancel_order
+from willcall.usecases.orders import cancel_order, request_poll
 from willcall.usecases.submit import AcceptedOrder, submit, submit_many
 
 ANNA = Actor("operator anna")
@@ -136,3 +136,16 @@ def test_orders_of_one_user_share_an_answer(system: System) -> None:
     assert [order.seq for order in orders] == [2, 2, 2]
     due = {message.order_id for message in system.outbox.messages if message.seq == 2}
     assert due == {order.id for order in orders if order.status is Status.PENDING}
+
+
+def test_a_duplicate_that_has_ended_still_gets_pushes(system: System) -> None:
+    system.providers.add_orders([OrderScript(provider="tixstock", reference="o-1", quantity=2)])
+    submit(system.context, payload("ord-1"))
+    submit(system.context, payload("ord-2", allow_duplicate=True))
+    for _ in range(2):
+        request_poll(system.context, "ord-2", ANNA)
+        system.redis.delete(keys.shared_interval("tixstock/default", system.order("ord-2").sharing or ""))
+        system.poll("ord-2")
+    assert (system.order("ord-1").status, system.order("ord-2").status) == (Status.FULFILLED, Status.FULFILLED)
+    assert system.order("ord-2").attempts == 2
+    assert system.context.stores.orders.find_by_reference("tixstock/default", "o-1") == ["ord-2", "ord-1"]

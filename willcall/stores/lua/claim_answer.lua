@@ -1,7 +1,8 @@
 -- Claim an order for an answer that was given to another order of the same user's list. No request is sent for it, so it
 -- takes no token.
 -- KEYS     order, spec, tickets, orders that share the answer
--- ARGS     id, digest (of the reference, see `sharing`), claim (id of this claim), lease (ms)
+-- ARGS     id, digest (of the reference, see `sharing`), claim (id of this claim), lease (ms), user_list (whether the
+--          reference stands for everything that a user bought; an order of another reference still gets pushes)
 -- Returns  {now, order, spec, tickets}; or {}: the order has ended, or waits for something else than its next poll
 
 -- include: clock
@@ -12,8 +13,9 @@ local args = cjson.decode(ARGV[1])
 local now = server_time()
 local status, sharing, lease, not_before, deadline = unpack(redis.call('HMGET', ORDER, 'status', 'sharing', 'lease',
   'not_before', 'deadline'))
-if sharing ~= args.digest or (status ~= 'pending' and status ~= 'partial') then
-  redis.call('SREM', SHARERS, args.id)
+local ended = status ~= 'pending' and status ~= 'partial'
+if sharing ~= args.digest or ended then
+  if sharing ~= args.digest or args.user_list then redis.call('SREM', SHARERS, args.id) end
   return {}
 end
 if tonumber(lease or 0) > now or tonumber(not_before or 0) > now or tonumber(deadline) < now then return {} end

@@ -10,7 +10,7 @@ from redis import Redis
 
 from bench.chaos.event_ledger import UPDATES
 from bench.chaos.final_state import messages_left, orders_left, read_stream
-from bench.upgrade.releases import Release
+from bench.upgrade.releases import CURRENT, Release
 from bench.upgrade.scenario import ACCOUNTS, HEALTH, POLLING, SWEEPS, WIDE, Scenario, StagedOrder, account_scripts
 from bench.upgrade.state_dump import dump
 from tasks.queues import NOTIFY, SUBMIT
@@ -206,7 +206,18 @@ def _ended(system: Upgrade, redis: Redis) -> bool:
         order is not None and order.status.value == staged.events[-1]
         for order, staged in zip(stored, system.scenario.orders, strict=True)
     ]
-    return all(as_scripted) and not any(map(redis.zcard, (keys.DELIVERIES_DUE, keys.FETCHES_DUE, keys.INBOX)))
+    indexes = [
+        keys.DELIVERIES_DUE,
+        keys.FETCHES_DUE,
+        keys.INBOX,
+        *([keys.CHANGES] if _looks_at_changes(system) else []),
+    ]
+    return all(as_scripted) and not any(map(redis.zcard, indexes))
+
+
+def _looks_at_changes(system: Upgrade) -> bool:
+    """Return whether the release that is left looks at changes of orders, and so sends updates that waited."""
+    return system.release is CURRENT
 
 
 def _judge(system: Upgrade, redis: Redis) -> list[str]:
@@ -225,19 +236,27 @@ def _judge(system: Upgrade, redis: Redis) -> list[str]:
             problems.append(f"{order.id}: has the events {list(statuses)}, not {list(order.events)}")
         if stored and any(t.kind == "pdf" and not t.document for t in stored.tickets):
             problems.append(f"{order.id}: lacks a document")
-        updates = frozenset(event for event, kind in mine if f"order.{kind}" in UPDATES)
+        unsent = () if _looks_at_changes(system) else mine
+        updates = frozenset(event for event, kind in unsent if f"order.{kind}" in UPDATES)
         problems += judge_callbacks(system.receiver, order.id, [event for event, _ in mine], updates)
     verdict = system.providers.verdict()
     if not verdict["ok"]:
         problems.append(f"the providers complain: {verdict['faults']}")
-    left = {**messages_left(redis), **orders_left(redis)}
-    # The retries of callbacks that `redeliver` brought forward are stale, and wait for their time.
-    left.pop(keys.delayed_messages(NOTIFY), None)
+    left = _left(system, redis)
     if left:
         problems.append(f"left over: {left}")
     if redis.xlen(keys.DEAD_LETTERS) != 1:
         problems.append(f"{redis.xlen(keys.DEAD_LETTERS)} dead letters instead of 1")
     return problems
+
+
+def _left(system: Upgrade, redis: Redis) -> dict[str, int]:
+    left = {**messages_left(redis), **orders_left(redis)}
+    # The retries of callbacks that `redeliver` brought forward are stale, and wait for their time.
+    left.pop(keys.delayed_messages(NOTIFY), None)
+    if not _looks_at_changes(system):
+        left.pop(keys.CHANGES, None)
+    return left
 
 
 def judge_callbacks(

@@ -104,8 +104,8 @@ def _owned_tickets(account: Account | None, commit: Commit) -> OwnedTickets | No
     It matters only at providers that list a user's tickets of several orders. A failed or cancelled order owns none.
     """
     order = commit.after
-    ended = order.status in _REFUNDED and commit.before.status is not order.status
-    if account is None or account.adapter.user_lists is None or not (commit.tickets or ended):
+    refund_changed = (order.status in _REFUNDED) is not (commit.before.status in _REFUNDED)
+    if account is None or account.adapter.user_lists is None or not (commit.tickets or refund_changed):
         return None
     keys = frozenset[str]() if order.status in _REFUNDED else ticket_keys(order.tickets)
     return OwnedTickets(keys, exclusive=account.adapter.is_user_list(order.reference))

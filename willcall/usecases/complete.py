@@ -12,10 +12,12 @@ from willcall.orders.errors import ClosedOrderError, FieldError, RejectedOrderEr
 from willcall.orders.history import Action, Actor, timeline_entry
 from willcall.orders.model import Order, Status, Ticket
 from willcall.orders.submission import check_printable, check_web_url, field_errors_of
+from willcall.orders.ticket_documents import missing_document_urls
 from willcall.stores.commits import Commit, OwnedByAnotherOrderError
 from willcall.stores.documents import MAX_BYTES, UnsupportedFileError
 from willcall.usecases.commit import next_message, write_commit
 from willcall.usecases.context import Context
+from willcall.usecases.documents import FIRST_WAIT
 from willcall.usecases.orders import get_unerased_order
 
 log = structlog.get_logger(__name__)
@@ -118,6 +120,7 @@ def _settle(context: Context, before: Order, after: Order, actor: Actor, note: s
         attempt=timeline_entry(Action.COMPLETED, actor, context.stores.accounts.now(), detail),
         tickets=after.tickets != before.tickets,
         keep_schedule=before.status is after.status,
+        fetch_in=FIRST_WAIT if missing_document_urls(after.tickets) else None,
     )
     try:
         due = write_commit(context, commit)

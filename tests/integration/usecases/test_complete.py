@@ -1,6 +1,7 @@
 """Orders that somebody completes by hand."""
 
 import io
+from dataclasses import replace
 
 import pytest
 
@@ -8,9 +9,11 @@ from tests.actors import ANNA, SHOP
 from tests.integration.usecases.conftest import Setup, System
 from willcall.orders.errors import ClosedOrderError, RejectedOrderError, UnknownOrderError
 from willcall.orders.history import Actor
-from willcall.orders.model import EndedBy, Status, TicketKind
+from willcall.orders.model import EndedBy, Status, Ticket, TicketKind
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
+from willcall.stores.commits import Commit
+from willcall.usecases.commit import write_commit
 from willcall.usecases.complete import NewTickets, UploadedFile, complete_order
 from willcall.usecases.orders import cancel_order, request_poll
 from willcall.usecases.submit import submit
@@ -129,3 +132,17 @@ def test_a_ticket_of_another_order_of_the_user_is_refused(make_system: Setup) ->
     complete_order(h.context, "ord-1", new, ANNA)
     with pytest.raises(ClosedOrderError, match="another order of account paylogic/user has one of these tickets"):
         complete_order(h.context, "ord-2", new, Actor("board: anna"))
+
+
+def test_the_tickets_of_a_cancelled_order_are_its_own_again_and_their_files_are_fetched(make_system: Setup) -> None:
+    h = make_system()
+    mine = {"provider": "paylogic", "account": "user", "reference": "mine", "quantity": 2}
+    submit(h.context, {"id": "ord-1", **mine})
+    order = h.order()
+    pdf = Ticket(TicketKind.PDF, url="https://tickets.example/1.pdf", code="4711")
+    write_commit(h.context, Commit(order, replace(order, tickets=(pdf,)), keep_schedule=True, tickets=True))
+    cancel_order(h.context, "ord-1", ANNA)
+    assert h.context.stores.fetches.claim("ord-1", "f", 60) is None
+    complete_order(h.context, "ord-1", NewTickets(), ANNA)
+    assert h.redis.zscore(keys.FETCHES_DUE, "ord-1")
+    assert h.redis.smembers(keys.owned_tickets("ord-1"))

@@ -32,6 +32,6 @@ REFERENCES: dict[str, list[list[str]]] = {
             "ticket:90842034646f49c99882eb99a13fa2e9",
             "code:8663092874786@5b3e9744999d4d0ca56b4c5ca1f4dc49",
         ],
-        ["mine"],
+        ["mine", "87a2195h3gd162fb35c5a3dbd7bapo1l", "ticket:90842034646f49c99882eb99a13fa2e9"],
     ],
 }

@@ -54,7 +54,7 @@ class ProblemType(Enum):
     DUPLICATE = "duplicate", 409, "Another open order has the same reference"
     CLOSED = "closed", 409, "The current state does not allow this"
     TOO_LARGE = "too-large", 413, "The request body is too large"
-    UNSUPPORTED = "unsupported-media-type", 415, "The request body must be JSON"
+    UNSUPPORTED = "unsupported-media-type", 415, "The media type of the request is not supported"
     REJECTED = "rejected", 422, "The request is invalid"
     INTERNAL = "internal", 500, "Internal error"
     UNAVAILABLE = "unavailable", 503, "A required service is unavailable"

@@ -32,7 +32,10 @@ def parse_since(text: str) -> float:
     """Return the epoch second of an ISO 8601 time, or of so long ago (`90`, `15m`, `2h`). Raises typer.BadParameter."""
     if re.match(r"\d{4}-", text):
         return parse_time(text).timestamp()
-    return time.time() - parse_duration(text)
+    try:
+        return time.time() - parse_duration(text)
+    except typer.BadParameter as error:
+        raise typer.BadParameter(f"{error.message}; or a time in ISO 8601, such as 2026-11-22T10:00:00Z") from None
 
 
 def parse_time(text: str) -> datetime:

@@ -35,8 +35,10 @@ class DuplicateOrderError(WillcallError):
     """Another open order has the same reference. `other` is its id, if the submitter may know it."""
 
     def __init__(self, order_id: str, other: str | None) -> None:
-        what = f"order {other} is open and has" if other else "another order is open that has"
-        super().__init__(f"{what} the reference of {order_id} already; allow_duplicate permits that")
+        what = f"order {other}" if other else "another order"
+        super().__init__(
+            f"{what} with the same reference is open; to submit {order_id} all the same, set allow_duplicate to true"
+        )
         self.other = other
 
 

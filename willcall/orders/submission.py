@@ -45,7 +45,8 @@ _PATTERN_MESSAGES = {
     NAME_PATTERN: "only letters, digits, _ and - are allowed, starting with a letter or digit (max 64)",
     _LANGUAGE_PATTERN: "must be a language tag such as en or nl-BE",
 }
-#: Messages in place of pydantic's, which address programmers.
+_NO_TIME = "must be a time in ISO 8601 with a time zone, such as 2026-11-22T10:00:00Z"
+#: Messages in place of pydantic's, which address programmers; their fields are those of its context.
 _MESSAGES = {
     "missing": "is missing",
     "model_type": "must be an object",
@@ -54,6 +55,28 @@ _MESSAGES = {
     "list_type": "must be a list",
     "tuple_type": "must be a list",
     "too_short": "has too few entries",
+    "too_long": "must have at most {max_length:,} entries",
+    "string_type": "must be text",
+    "string_too_short": "must have at least {min_length:,} characters",
+    "string_too_long": "must have at most {max_length:,} characters",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_parsing_size": "has too many digits",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be a finite number",
+    "greater_than": "must be more than {gt:,}",
+    "greater_than_equal": "must be at least {ge:,}",
+    "less_than": "must be less than {lt:,}",
+    "less_than_equal": "must be at most {le:,}",
+    "timezone_aware": _NO_TIME,
+    "datetime_type": _NO_TIME,
+    "datetime_parsing": _NO_TIME,
+    "datetime_from_date_parsing": _NO_TIME,
+    "datetime_object_invalid": _NO_TIME,
     "extra_forbidden": "is not recognized",
     "string_pattern_mismatch": "has an invalid form",
 }
@@ -75,7 +98,7 @@ def _iso_8601(value: object) -> object:
     """Reject plain numbers, which pydantic reads as seconds or as milliseconds depending on their size."""
     if isinstance(value, datetime) or (isinstance(value, str) and re.match(r"\d{4}-\d\d-\d\d[Tt ]", value)):
         return value
-    raise ValueError("must be a time in ISO 8601 with a time zone, such as 2026-11-22T10:00:00Z")
+    raise ValueError(_NO_TIME)
 
 
 def _plausible(value: datetime) -> datetime:
@@ -264,7 +287,9 @@ def parse_submission(payload: Mapping[str, Any]) -> SubmitOrder:
 def parse_amendment(payload: Mapping[str, Any]) -> AmendOrder:
     """Return the validated payload. Raises RejectedOrderError with everything that is wrong with it."""
     if not payload:
-        raise RejectedOrderError([FieldError("", "names nothing to change")])
+        raise RejectedOrderError(
+            [FieldError("body", "must have a field to change: quantity, event_at, callback_url or credentials")]
+        )
     try:
         return AmendOrder.model_validate(dict(payload))
     except ValidationError as error:
@@ -292,6 +317,9 @@ def _path(location: Iterable[str | int]) -> str:
 
 
 def _message(item: Mapping[str, Any]) -> str:
-    pattern = item.get("ctx", {}).get("pattern")
-    message = _PATTERN_MESSAGES.get(pattern) or _MESSAGES.get(item["type"])
-    return message or str(item["msg"]).removeprefix("Value error, ")
+    details = item.get("ctx", {})
+    if details.get("min_length") == 1 and item["type"] == "string_too_short":
+        return "must not be empty"
+    if message := _PATTERN_MESSAGES.get(details.get("pattern")) or _MESSAGES.get(item["type"]):
+        return message.format_map(details)
+    return str(item["msg"]).removeprefix("Value error, ")

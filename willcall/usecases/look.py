@@ -67,7 +67,7 @@ def look(context: Context, payload: Mapping[str, Any], actor: Actor, client: str
     until = _keep_hint(context, account, order.reference, known, result=result, now=now)
     outcome = outcome_name(result.outcome)
     record_action(context, Action.LOOKED_UP, actor, outcome, account=account.key)
-    if known:
+    if known and client in {None, context.stores.orders.client_of(known)}:  # no client is named to another one
         record_order_action(context, known, Action.LOOKED_UP, actor, outcome)
     log.info("look", account=account.key, outcome=outcome, http=result.http_status, by=actor.name)
     return LookResult(account, result, until)

@@ -75,7 +75,8 @@ def redeliver_many(
     if redelivered:
         since = f" since {rfc3339(wanted.since)}" if wanted.since is not None else ""
         of = f" of client {wanted.client}" if wanted.client else ""
-        what = f"{redelivered:,} {'undelivered' if wanted.undelivered else 'latest'} events{of}{since}"
+        events = "event" if redelivered == 1 else "events"
+        what = f"{redelivered:,} {'undelivered' if wanted.undelivered else 'latest'} {events}{of}{since}"
         record_action(context, Action.REDELIVERED, actor, what)
         log.info("redelivered", orders=redelivered, skipped=skipped, undelivered=wanted.undelivered, by=actor.name)
     return RedeliveryResult(redelivered, skipped, next_cursor)

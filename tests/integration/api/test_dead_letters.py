@@ -40,7 +40,7 @@ def test_the_api_requeues_a_dead_letter_and_logs_it(api: Running, letters: DeadL
     assert redis.llen("willcall.notify\x06\x163") == 1
     assert letters.count() == 0
     [line] = [json.loads(line) for line in api.log.splitlines() if "dead letter requeued" in line]
-    assert (line["id"], line["queue"], line["via"]) == (letter.id, "willcall.notify", "api")
+    assert (line["id"], line["queue"], line["by"]) == (letter.id, "willcall.notify", "an operator")
     problem(api.post(f"/v1/dead-letters/{letter.id}/requeue", key=OPERATOR_KEY), 404, "not-found")
 
 
@@ -92,7 +92,7 @@ def test_the_board_clears_dead_letters(api: Running, letters: DeadLetterStore) -
     shown = words(operator.get("/dead-letters"))
     assert "1 dead letter deleted." in shown
     assert "1 dead letter deleted. Dead letters No dead letters." in shown
-    assert '"via": "board"' in api.log
+    assert '"by": "an operator"' in api.log
 
 
 def test_another_site_cannot_clear_dead_letters(api: Running, letters: DeadLetterStore) -> None:

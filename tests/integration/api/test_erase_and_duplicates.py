@@ -86,7 +86,7 @@ def test_a_duplicate_names_the_other_order_to_its_owner_alone(api: Running) -> N
     api.post("/v1/orders", order("own"), key=SHOP_KEY)
     for key, named in ((SHOP_KEY, True), (RIVAL_KEY, False), (KEY, True)):
         refused = problem(api.post("/v1/orders", order("more"), key=key), 409, "duplicate")
-        assert ("order own is open" in refused["detail"]) is named
+        assert ("order own with" in refused["detail"]) is named
         batch = api.post("/v1/orders:batch", {"orders": [order("more")]}, key=key).json()["results"]
         assert [result["status_code"] for result in batch] == [409]
         assert ("own" in batch[0]["error"]["detail"].split()) is named

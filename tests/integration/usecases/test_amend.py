@@ -122,7 +122,7 @@ def test_a_pending_event_goes_to_the_new_address_at_once(make_system: Setup) -> 
 @pytest.mark.parametrize(
     ("payload", "message"),
     [
-        ({}, "names nothing to change"),
+        ({}, "body: must have a field to change: quantity, event_at, callback_url or credentials"),
         ({"quantity": 0}, "quantity: "),
         ({"quantity": None}, "quantity: "),
         ({"quantity": True}, "quantity: "),

@@ -196,7 +196,7 @@ def test_what_the_release_before_left_is_removed_after_the_deadline(system: Syst
         ("paylogic", {"cognito_token": "secret-1 é"}, "credentials.cognito_token: must be printable ASCII"),
         ("paylogic", {"cognito_token": ""}, "credentials.cognito_token: must not be empty"),
         ("paylogic", {"cognito_token": "secret-1" * 1_000}, "must be at most 7,000 characters each"),
-        ("paylogic", {"cognito_token": 7}, "credentials.cognito_token: Input should be a valid string"),
+        ("paylogic", {"cognito_token": 7}, "credentials.cognito_token: must be text"),
         ("paylogic", {"eyJ.secret-1": "x"}, "credentials: must have only the provider's name of a credential"),
         ("paylogic", "secret-1", "credentials: must be an object"),
         ("paylogic", {"cognito_token_file": "/etc/passwd"}, "must be an object with cognito_token alone"),

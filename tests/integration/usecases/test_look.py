@@ -7,7 +7,9 @@ import pytest
 
 from tests.actors import ANNA
 from tests.integration.usecases.conftest import Setup, System
+from willcall.config.settings import Settings
 from willcall.orders.errors import NotNowError, RejectedOrderError
+from willcall.orders.history import Actor
 from willcall.orders.policy import Rate
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
@@ -55,6 +57,16 @@ def test_a_look_at_an_orders_reference_leaves_it_as_it_is_but_for_a_line(make_sy
     assert look_schema(look(h.context, TIQETS, ANNA)).outcome == "not_ready"
     assert replace(h.order(), last_poll_at=None) == before
     assert h.outcomes() == ["looked_up"]
+
+
+@pytest.mark.parametrize(("client", "outcomes"), [("shop", ["looked_up"]), ("museum", [])])
+def test_a_line_of_a_look_names_no_client_to_another_one(make_system: Setup, client: str, outcomes: list[str]) -> None:
+    h = make_system()
+    keys_of = {name: {"keys": [f"key-of-the-{name}-0123"]} for name in ("shop", "museum")}
+    h.context = replace(h.context, settings=Settings.model_validate({"api": {"clients": keys_of}}))
+    h.submit(tiqets(ready_after=600), not_before="2030-01-01T00:00:00Z", client="shop")
+    look(h.context, TIQETS, Actor(f"client {client}", is_operator=False), client)
+    assert h.outcomes() == outcomes
 
 
 def test_looks_and_polls_of_one_reference_keep_the_minimum_interval(make_system: Setup) -> None:

@@ -328,7 +328,7 @@ def test_an_unconfigured_account_is_not_polled_and_its_orders_expire(make_system
         ({"provider": "funtrips", "reference": "../x"}, ["reference"]),
         ({"provider": "tiqets", "reference": "1", "callback_url": "ftp://x"}, ["callback_url"]),
         ({"provider": "tiqets", "reference": "1", "metadata": {"k": "\ud800"}}, ["metadata", "UTF-8"]),
-        ({"provider": "tiqets", "reference": "1", "not_before": "2026-11-22T10:00:00"}, ["not_before", "timezone"]),
+        ({"provider": "tiqets", "reference": "1", "not_before": "2026-11-22T10:00:00"}, ["not_before", "time zone"]),
     ],
 )
 def test_an_invalid_payload_is_rejected_with_all_its_errors(

@@ -63,7 +63,7 @@ def test_what_was_not_delivered_is_sent_again_under_its_id(make_system: Setup) -
     timeline = h.context.stores.orders.timeline("pending")
     assert (timeline[-1].outcome, timeline[-1].why) == ("redelivered", f"operator anna; to {HOST}")
     assert [entry.detail.partition(" since")[0] for entry in h.context.stores.history.newest([])] == [
-        "1 undelivered events",
+        "1 undelivered event",
         "2 undelivered events",
     ]
 

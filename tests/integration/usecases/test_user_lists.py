@@ -120,11 +120,12 @@ def test_orders_polled_at_the_same_time_own_different_tickets(shop: Shop, monkey
     for name in ("new-1", "new-2"):
         shop.submit(name)
     together, orders = Barrier(2), shop.system.context.stores.orders
-    ownership = orders.ownership
+    ownership, first_reads = orders.ownership, iter(range(2))  # later reads are of answers that are shared
 
     def both_read_first(*arguments: Any) -> Any:
         found = ownership(*arguments)
-        together.wait(60)
+        if next(first_reads, None) is not None:
+            together.wait(60)
         return found
 
     with monkeypatch.context() as race, ThreadPoolExecutor(2) as pool:

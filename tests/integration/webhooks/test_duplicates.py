@@ -37,7 +37,7 @@ def harness(system: System, open_webhooks: OpenWebhooks) -> WebhookHarness:
 def test_a_second_open_order_of_a_reference_is_refused_until_the_first_has_ended(system: System) -> None:
     submit(system.context, payload("ord-1"))
     assert not submit(system.context, payload("ord-1")).new
-    with pytest.raises(DuplicateOrderError, match=r"order ord-1 is open and has the reference of ord-2 already"):
+    with pytest.raises(DuplicateOrderError, match="order ord-1 with the same reference is open"):
         submit(system.context, payload("ord-2"))
     assert system.context.stores.orders.get("ord-2") is None
     submit(system.context, payload("ord-3", provider="tiqets", reference="7654321"))
@@ -49,7 +49,7 @@ def test_an_order_behind_a_cancelled_duplicate_is_found(system: System) -> None:
     submit(system.context, payload("ord-1"))
     submit(system.context, payload("ord-2", allow_duplicate=True))
     cancel_order(system.context, "ord-2", ANNA)
-    with pytest.raises(DuplicateOrderError, match="order ord-1 is open"):
+    with pytest.raises(DuplicateOrderError, match="order ord-1 with the same reference is open"):
         submit(system.context, payload("ord-3"))
 
 
@@ -115,7 +115,7 @@ def test_a_duplicate_of_the_release_before_is_known_by_the_index_of_references(s
     # That release lets a second order take the place of the first in the index.
     submit(system.context, payload("ord-2", reference="o-2"))
     system.redis.hset(keys.references("tixstock/default"), "o-1", "ord-2")
-    with pytest.raises(DuplicateOrderError, match="order ord-2 is open"):
+    with pytest.raises(DuplicateOrderError, match="order ord-2 with the same reference is open"):
         submit(system.context, payload("ord-3"))
     submit(system.context, payload("ord-3", allow_duplicate=True))
     assert system.context.stores.orders.find_by_reference("tixstock/default", "o-1") == ["ord-3", "ord-2"]

@@ -153,7 +153,7 @@ def test_a_rejected_submission_logs_the_reason(log: Log) -> None:
     log.deployment.app.send_task("tasks.submit", kwargs=payload, queue="willcall")
     wait_until(lambda: log.lines(order="bad"))
     [line] = log.lines(order="bad")
-    assert line["exception"].endswith("RejectedOrderError: quantity: Input should be a valid integer")
+    assert line["exception"].endswith("RejectedOrderError: quantity: must be a whole number")
 
 
 def test_every_line_of_an_attempt_names_it(log: Log) -> None:

@@ -403,7 +403,7 @@ def test_every_error_is_reported_at_once_and_without_secrets(tmp_path: Path) -> 
         ('notify = {ops_url = "https:///hook"}', "notify.ops_url: must have a host and no credentials"),
         ('notify = {ops_url = "https://me:s3cret@h/"}', "notify.ops_url: must have a host and no credentials"),
         ('notify = {ops_url = "https://h:port/"}', "notify.ops_url: is not a URL"),
-        ("notify = {throttled_after = 0}", "notify.throttled_after: Input should be greater than 0"),
+        ("notify = {throttled_after = 0}", "notify.throttled_after: must be more than 0"),
     ],
 )
 def test_errors_are_explained(tmp_path: Path, text: str, words: str) -> None:

@@ -1,7 +1,7 @@
 import pytest
 import typer
 
-from willcall.cli.parameters import parse_duration
+from willcall.cli.parameters import parse_duration, parse_since
 
 
 @pytest.mark.parametrize(
@@ -17,3 +17,8 @@ def test_a_duration_is_a_number_with_a_unit(text: str, seconds: float) -> None:
 def test_any_other_value_is_a_usage_error(text: str) -> None:
     with pytest.raises(typer.BadParameter):
         parse_duration(text)
+
+
+def test_the_error_about_a_past_moment_names_both_forms() -> None:
+    with pytest.raises(typer.BadParameter, match="such as 15m; or a time in ISO 8601, such as"):
+        parse_since("abc")

@@ -140,6 +140,7 @@ def test_the_status_bar_says_that_workers_beat_and_sweeps_are_healthy(board: Boa
     expect(status).to_have_text(re.compile(r"1 worker\s+beat .*\s+sweeps ok\s+\d+ callbacks? pending\s+live"))
 
 
+@pytest.mark.proof
 @pytest.mark.usefixtures("resumed")
 def test_changes_appear_without_reloading(board: Board, demo: LocalDeployment) -> None:
     page = board()
@@ -326,6 +327,7 @@ def test_an_order_is_cancelled_after_confirmation_and_its_callback_redelivered(b
     expect(page.locator("table.callbacks tbody tr").first).to_contain_text("order.cancelled")
 
 
+@pytest.mark.proof
 def test_the_board_can_be_used_with_the_keyboard(board: Board, demo: LocalDeployment) -> None:
     page = board()
     page.keyboard.press("/")
@@ -478,6 +480,7 @@ _LOW = """[...document.querySelectorAll("a, button, summary, select, input:not([
     .filter(([height]) => height < 44)"""
 
 
+@pytest.mark.proof
 @pytest.mark.usefixtures("resumed")
 def test_controls_are_large_enough_for_touch(browser: Browser, demo: LocalDeployment) -> None:
     pause(demo.context, demo.context.accounts["paylogic/user"], 600.0, ANNA)
@@ -494,6 +497,7 @@ def test_controls_are_large_enough_for_touch(browser: Browser, demo: LocalDeploy
             assert page.evaluate("document.documentElement.scrollWidth") <= NARROW, page.evaluate(_BEYOND)
 
 
+@pytest.mark.proof
 def test_the_board_works_without_javascript(browser: Browser, demo: LocalDeployment) -> None:
     with browser.new_context(**window(WIDE), java_script_enabled=False) as context:
         page = context.new_page()

@@ -60,6 +60,7 @@ def polls(system: LocalDeployment) -> int:
     return sum(worker["total"].get("tasks.poll", 0) for worker in stats.values())
 
 
+@pytest.mark.proof
 def test_kill_9_of_the_only_worker_loses_nothing_and_repeats_only_its_attempt(
     deployment: Setup, broker: dict[str, str]
 ) -> None:
@@ -134,6 +135,7 @@ def test_a_rolling_restart_loses_no_order_and_repeats_no_request(deployment: Set
     assert request_count == sum(order.attempts for order in orders_of(system, expected))
 
 
+@pytest.mark.proof
 def test_a_revoked_key_parks_the_account_until_it_works_again_and_fails_no_order(deployment: Setup) -> None:
     system = deployment({"tiqets/default": {}, "tixstock/default": {}})
     system.start("beat")
@@ -211,6 +213,7 @@ def test_an_operator_can_poll_now_and_cancel(deployment: Setup) -> None:
     assert events_per_change(system)["ord-1", "order.cancelled"] == 1
 
 
+@pytest.mark.proof
 def test_documents_arrive_with_their_tickets_or_later(deployment: Setup) -> None:
     system = deployment({"funtrips/default": {}, "tiqets/default": {}})
     system.start("worker", "--concurrency", "4")

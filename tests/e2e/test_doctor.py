@@ -19,6 +19,7 @@ def problems(context: CheckContext) -> dict[str, list[str]]:
     return {name: found for name, found in texts.items() if found}
 
 
+@pytest.mark.proof
 def test_a_deployment_is_healthy_until_its_beat_is_killed(deployment: Setup, broker: dict[str, str]) -> None:
     system = deployment({"tiqets/default": {}}, **broker)
     context = CheckContext(load(system.environment))

@@ -132,6 +132,7 @@ def everything(system: LocalDeployment) -> str:
     return "\n".join(text for _, text in answers)
 
 
+@pytest.mark.proof
 def test_payloads_of_other_applications_are_not_shown(flower: LocalDeployment, outside: Celery) -> None:
     outside.send_task("tasks.submit", queue="nobody-listens", kwargs=GOOD, task_id="unheard")
     outside.send_task("tasks.submit", queue="willcall", kwargs=GOOD, task_id="good")
@@ -156,6 +157,7 @@ def test_payloads_of_other_applications_are_not_shown(flower: LocalDeployment, o
         assert [secret for secret in (*SECRETS, urlsplit(flower.redis.url).password or "") if secret in text] == []
 
 
+@pytest.mark.proof
 def test_the_task_list_shows_the_attempt_of_each_poll(deployment: Setup) -> None:
     system = deployment({"tiqets/default": {"polling": {"initial": 300, "cap": 300, "minimum": 0.1}}})
     system.start("worker")
@@ -174,6 +176,7 @@ def test_the_task_list_shows_the_attempt_of_each_poll(deployment: Setup) -> None
     ]
 
 
+@pytest.mark.proof
 def test_messages_that_no_task_accepts_become_dead_letters_without_being_quoted(
     flower: LocalDeployment, outside: Celery
 ) -> None:

@@ -55,6 +55,7 @@ def test_a_worker_that_waits_for_rabbitmq_is_running(deployment: Setup, rabbitmq
     wait_until(lambda: state() == ["working"])
 
 
+@pytest.mark.proof
 def test_processes_of_each_kind_are_running_until_they_are_stopped(deployment: Setup) -> None:
     setting = deployment(ACCOUNT)
     processes = setting.context.stores.processes
@@ -72,6 +73,7 @@ def test_processes_of_each_kind_are_running_until_they_are_stopped(deployment: S
     wait_until(lambda: processes.running() == [])
 
 
+@pytest.mark.proof
 def test_beat_runs_every_sweep_when_it_starts(deployment: Setup) -> None:
     setting = deployment(ACCOUNT)
     setting.start("worker", "--queues", "willcall.sweeps")

@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import pytest
 import requests
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
@@ -57,6 +58,7 @@ def used() -> set[str]:
     return {name for query in queries for name in re.findall(r"\b(?:willcall|process)_\w+", query)}
 
 
+@pytest.mark.proof
 def test_a_running_system_has_all_documented_and_queried_metrics(deployment: Setup) -> None:
     system = deployment({"tiqets/default": {"rate": {"limit": 5, "period": 1, "burst": 2}}, "voordemensen/default": {}})
     port = free_port()

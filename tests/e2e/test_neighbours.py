@@ -102,6 +102,7 @@ def stopped(system: LocalDeployment) -> Iterator[None]:
         child.send_signal(18)
 
 
+@pytest.mark.proof
 def test_every_message_arrives_where_it_belongs(system: LocalDeployment, shop: Shop) -> None:
     shop.start_worker()
     references = range(1_000_000, 1_000_000 + CROWD)
@@ -174,6 +175,7 @@ def test_flower_of_the_neighbour_sees_only_its_own_workers_and_tasks(system: Loc
     assert set(get("/api/workers?refresh=1")) == shop.names()
 
 
+@pytest.mark.proof
 def test_commands_that_change_a_worker_are_refused(system: LocalDeployment) -> None:
     mine = ours(system)
     for command, arguments in {
@@ -195,6 +197,7 @@ def test_commands_that_change_a_worker_are_refused(system: LocalDeployment) -> N
     assert system.app.control.inspect().stats().keys() == mine
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("protocol", [1, 2])
 def test_a_delayed_message_of_the_neighbour_is_held(system: LocalDeployment, shop: Shop, protocol: int) -> None:
     shop.app.conf.task_protocol = protocol
@@ -212,6 +215,7 @@ def test_a_delayed_message_of_the_neighbour_is_held(system: LocalDeployment, sho
         wait_for_the_end(system, {f"later-{protocol}": "fulfilled"})
 
 
+@pytest.mark.proof
 def test_every_key_has_the_prefix_of_its_application(system: LocalDeployment) -> None:
     system.app.control.inspect(timeout=1.0).ping()
     with Redis.from_url(system.redis.url, decode_responses=True) as redis:

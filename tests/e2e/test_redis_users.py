@@ -70,6 +70,7 @@ def backend(deployment: Setup) -> Iterator[tuple[LocalDeployment, Celery, str]]:
     app.close()
 
 
+@pytest.mark.proof
 def test_a_backend_user_may_submit_but_read_nothing(backend: tuple[LocalDeployment, Celery, str]) -> None:
     system, app, url = backend
     system.start("worker")

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from contextlib import closing
 from typing import Any
 
+import pytest
+
 from tests.e2e.conftest import Setup, submit_all, wait_for_the_end
 from tests.waiting import wait_until
 from willcall.devtools.local_deployment import ChildProcess, LocalDeployment
@@ -84,6 +86,7 @@ def test_every_kind_of_process_takes_a_configuration_or_refuses_it_as_a_whole(de
     assert -signal.SIGHUP not in [process.wait(60) for process in processes]
 
 
+@pytest.mark.proof
 def test_a_worker_serves_a_provider_that_is_added_and_leaves_one_that_is_removed(
     deployment: Setup, broker: dict[str, str]
 ) -> None:
@@ -109,6 +112,7 @@ def test_a_worker_serves_a_provider_that_is_added_and_leaves_one_that_is_removed
         assert backlogs.read()["willcall.poll.tiqets"].ready == 1
 
 
+@pytest.mark.proof
 def test_a_new_key_is_tried_at_once_on_an_account_that_rejected_the_old_one(deployment: Setup) -> None:
     system = deployment({"tiqets/default": {"health": {"probe": [3_600, 3_600]}}})
     system.providers.update_account("tiqets", add_credentials={"api_key": "key-of-tomorrow"}, revoke_earlier=True)

@@ -1,5 +1,7 @@
 """Two accounts behind one address, which the provider limits."""
 
+import pytest
+
 from tests.e2e.conftest import JITTER, Setup, submit_all, wait_for_the_end
 from tests.virtual_time import most_over
 from willcall.orders.policy import Rate
@@ -8,6 +10,7 @@ from willcall.simulator.script import OrderScript
 RATE = {"limit": 20, "period": 1, "burst": 5, "shared": "address"}
 
 
+@pytest.mark.proof
 def test_two_accounts_with_a_shared_rate_stay_within_it_together(deployment: Setup) -> None:
     system = deployment({"tixstock/default": {"rate": RATE}, "tixstock/second": {"rate": RATE}})
     system.start("worker", "--concurrency", "4")

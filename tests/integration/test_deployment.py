@@ -12,6 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from redis import Redis
 from redis.exceptions import RedisError
@@ -93,6 +94,7 @@ def test_kubernetes_accepts_the_manifests() -> None:
         kubernetes_validate.validate(each, kubernetes_validate.latest_version(), strict=True)
 
 
+@pytest.mark.proof
 def test_every_command_exists_with_its_options() -> None:
     shown = list(commands())
     assert {line[0] for line in shown} == {"worker", "beat", "api", "flower", "doctor", "simulator", "import"}

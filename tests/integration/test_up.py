@@ -52,6 +52,7 @@ def ports() -> tuple[str, ...]:
     return ("--api-port", str(free_port()), "--flower-port", str(free_port()))
 
 
+@pytest.mark.proof
 def test_up_runs_everything_in_a_folder_until_a_signal(unconfigured: Willcall) -> None:
     unconfigured.configure(CONFIG.replace('redis_url = "{redis_url}"', ""))
     up = unconfigured.start("up", *ports(), start_new_session=True)

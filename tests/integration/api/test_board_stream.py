@@ -70,6 +70,7 @@ def test_the_stream_of_an_orders_page_has_its_changes(api: Running) -> None:
         assert answer.status_code == 404
 
 
+@pytest.mark.proof
 def test_streams_report_an_unreachable_redis_and_continue_afterwards(tmp_path: Path) -> None:
     own = EmbeddedRedis(tmp_path / "redis")
     own.start()

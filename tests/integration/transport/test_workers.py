@@ -61,6 +61,7 @@ def test_kill_9_of_the_only_worker_loses_nothing(
     wait_until(lambda: redis.hlen("willcall:broker:claims") == redis.zcard("willcall:broker:claims_index") == 0)
 
 
+@pytest.mark.proof
 def test_delayed_tasks_use_no_memory_of_workers(workers: Workers, redis: Redis) -> None:
     worker = workers.start()
     send_notes(workers, 10, first=0, spread=0)
@@ -73,6 +74,7 @@ def test_delayed_tasks_use_no_memory_of_workers(workers: Workers, redis: Redis) 
     assert psutil.Process(worker.pid).memory_info().rss - before < NOISE
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("pool", POOLS)
 def test_redis_may_crash_while_tasks_are_delayed_and_others_run(
     own_server: EmbeddedRedis, tmp_path: Path, pool: str
@@ -99,6 +101,7 @@ def test_redis_may_crash_while_tasks_are_delayed_and_others_run(
         workers.stop()
 
 
+@pytest.mark.proof
 def test_two_workers_share_due_messages(workers: Workers, redis: Redis) -> None:
     for _ in range(2):
         workers.start(concurrency=2)

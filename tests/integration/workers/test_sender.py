@@ -81,6 +81,7 @@ def test_a_batch_is_sent_after_the_connection_was_lost(app: Celery, redis: "Redi
     assert [message.headers["id"] for message in received(app, 3)] == ["ord-0:3", "ord-1:3", "ord-2:3"]
 
 
+@pytest.mark.proof
 def test_an_unreachable_broker_is_logged(tmp_path: Path) -> None:
     server = EmbeddedRedis(tmp_path)
     app = application(server)

@@ -339,7 +339,7 @@ def test_a_change_between_look_and_write_is_looked_at_again(make_system: Setup) 
 
 
 @pytest.mark.parametrize("status", [Status.PENDING, Status.CANCELLED])
-def test_a_step_that_ends_attention_of_which_the_backend_was_told_meanwhile_is_looked_at_again(
+def test_an_attention_that_ends_after_the_backend_was_notified_is_looked_at_again(
     make_system: Setup, status: Status
 ) -> None:
     h = make_system()
@@ -351,12 +351,12 @@ def test_a_step_that_ends_attention_of_which_the_backend_was_told_meanwhile_is_l
     after = replace(before, attention=None, status=status)
     assert write_commit(h.context, Commit(before, after, keep_schedule=status is Status.PENDING)) is not None
     run_sweep(h.context, "events")
-    told = h.context.stores.events.list_after(None, 100)[-1].data
-    assert (told["status"], told["attention"]) == (status, None)
+    last = h.context.stores.events.list_after(None, 100)[-1].data
+    assert (last["status"], last["attention"]) == (status, None)
     assert len(h.events()) == 2
 
 
-def test_a_document_of_which_the_backend_was_told_meanwhile_is_not_lost_by_a_change_of_status(
+def test_a_change_of_status_loses_no_document_of_which_the_backend_was_notified(
     make_system: Setup, answers: Answers, serve: Serve
 ) -> None:
     h = make_system()
@@ -368,7 +368,7 @@ def test_a_document_of_which_the_backend_was_told_meanwhile_is_not_lost_by_a_cha
     assert fetch_documents(h.context, "ord-1") is None
     assert write_commit(h.context, Commit(before, replace(before, status=Status.CANCELLED))) is not None
     run_sweep(h.context, "events")
-    told = h.context.stores.events.list_after(None, 100)[-1].data
+    last = h.context.stores.events.list_after(None, 100)[-1].data
     assert (told["status"], told["tickets"][0]["document"]) == ("cancelled", h.order().tickets[0].document)
 
 

@@ -369,7 +369,7 @@ def test_a_change_of_status_loses_no_document_of_which_the_backend_was_notified(
     assert write_commit(h.context, Commit(before, replace(before, status=Status.CANCELLED))) is not None
     run_sweep(h.context, "events")
     last = h.context.stores.events.list_after(None, 100)[-1].data
-    assert (told["status"], told["tickets"][0]["document"]) == ("cancelled", h.order().tickets[0].document)
+    assert (last["status"], last["tickets"][0]["document"]) == ("cancelled", h.order().tickets[0].document)
 
 
 def test_an_order_of_release_0_2_0_is_notified_of_what_changes_from_now_on(

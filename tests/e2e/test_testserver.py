@@ -38,7 +38,7 @@ def test_a_rejected_key_parks_the_account(willcall_server):
     willcall_server.simulator.update_account("paylogic", revoked=True)
     willcall_server.simulator.add_order("paylogic", "5")
     order = willcall_server.client.submit("paylogic", "5")
-    with pytest.raises(TimeoutError, match="is still pending"):
+    with pytest.raises(TimeoutError, match="is pending and not final"):
         willcall_server.wait_until_final(order.id, timeout=3)
     health = {account.account: account.health for account in willcall_server.client.accounts()}
     assert health["paylogic/default"] == "unauthorized"

@@ -2,17 +2,17 @@
 
 import json
 from base64 import b64encode
-from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from schedules.sweeps import run_sweep
 from tests.integration.usecases.conftest import Setup, System
 from tests.integration.webhooks.conftest import OpenWebhooks, WebhookHarness, pdf, upload
+from tests.stored import traces
 from willcall.http.messages import Request, Response
 from willcall.orders.errors import ClosedOrderError, ErasedOrderError
 from willcall.orders.history import Actor
@@ -33,9 +33,6 @@ from willcall.usecases.notify import notify_once, redeliver
 from willcall.usecases.orders import cancel_order, expedite_poll, request_poll
 from willcall.usecases.settle import settle_expired
 from willcall.usecases.submit import submit
-
-if TYPE_CHECKING:
-    from redis import Redis
 
 ANNA = Actor("operator anna")
 #: Everything that stands in an order, its tickets and its address.
@@ -67,37 +64,6 @@ def push(name: str) -> dict[str, Any]:
     document = upload("marked-reference", seat=f"marked-seat {name}", pdf=pdf(f"marked-file {name}"))
     document["data"]["additional_file"] = "https://files.example/marked-letter"
     return document
-
-
-def everything(redis: "Redis", folder: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield all that is stored: each key by its name with all that it holds, and each file."""
-    readers: dict[str, Callable[[str], Any]] = {
-        "string": redis.get,
-        "hash": redis.hgetall,
-        "list": lambda key: redis.lrange(key, 0, -1),
-        "set": redis.smembers,
-        "zset": lambda key: redis.zrange(key, 0, -1, withscores=True),
-        "stream": redis.xrange,
-    }
-    for key in redis.scan_iter():
-        yield key, f"{key} {readers[redis.type(key)](key)!r}".encode()
-    for path in folder.rglob("*"):
-        if path.is_file():
-            yield str(path), path.name.encode() + path.read_bytes()
-
-
-def traces(system: System, folder: Path, marks: tuple[str, ...] = MARKS) -> list[str]:
-    """Return where a mark is found, as it is or in base64."""
-    found = []
-    for name, content in everything(system.redis, folder):
-        forms = [form for mark in marks for form in (mark.encode(), *_base64(mark))]
-        found += [name for form in forms if form in content]
-    return found
-
-
-def _base64(mark: str) -> list[bytes]:
-    """Return what a text is in base64, wherever it begins in what was encoded."""
-    return [b64encode(b"x" * shift + mark.encode())[4 * bool(shift) : -4] for shift in range(3)]
 
 
 @pytest.fixture
@@ -154,11 +120,11 @@ def test_nothing_of_an_erased_order_is_left(harness: WebhookHarness, system: Sys
     leave_traces(system)
     feed = system.context.stores.events.list_after(None, 100)
     timeline = system.context.stores.orders.timeline("ord-1")
-    assert set(MARKS) == {mark for mark in MARKS if traces(system, folder, (mark,))}
+    assert set(MARKS) == {mark for mark in MARKS if traces(system.redis, folder, (mark,))}
 
     erase_order(system.context, "ord-1", ANNA)
 
-    assert traces(system, folder) == []
+    assert traces(system.redis, folder, MARKS) == []
     order = harness.order()
     assert (order.status, order.reference, order.tickets, order.callback_url) == (Status.FULFILLED, "", (), None)
     assert order.erased_at is not None
@@ -191,7 +157,7 @@ def test_pushes_polls_and_submissions_of_an_erased_order_are_refused(
         submit(system.context, mine())
     account = system.context.accounts["tixstock/default"]
     assert expedite_poll(system.context, account, "ord-1", Requester.SWEEP).outcome == "closed"
-    assert traces(system, folder) == []
+    assert traces(system.redis, folder, MARKS) == []
     # The customer buys again: the new order gets its pushes.
     submit(system.context, mine("ord-9", quantity=1))
     assert harness.answer(push("3"))["success"] is True
@@ -222,11 +188,11 @@ def test_files_that_cannot_be_removed_now_are_removed_later(
         patch.setattr(document_module.FileStorage, "remove", fail)
         with pytest.raises(StorageError):
             erase_order(system.context, "ord-1", ANNA)
-        assert traces(system, folder, ("marked-reference", "marked-name")) == []
-    assert traces(system, folder, ("marked-file",))
+        assert traces(system.redis, folder, ("marked-reference", "marked-name")) == []
+    assert traces(system.redis, folder, ("marked-file",))
     system.redis.zadd(keys.ERASED, {"ord-1": 1})
     run_sweep(system.context, "prune")
-    assert traces(system, folder) == []
+    assert traces(system.redis, folder, MARKS) == []
     assert not system.redis.exists(keys.ERASED, keys.erased_files("ord-1"))
 
 
@@ -236,7 +202,7 @@ def test_the_file_of_another_orders_push_stays(harness: WebhookHarness, system: 
     harness.push(upload("other-reference", pdf=same))
     submit(system.context, mine(quantity=1))
     erase_order(system.context, "ord-1", ANNA)
-    assert traces(system, folder, ("marked-reference",)) == []
+    assert traces(system.redis, folder, ("marked-reference",)) == []
     submit(system.context, mine("ord-2", reference="other-reference", quantity=1))
     (ticket,) = system.order("ord-2").tickets
     assert system.context.documents.read(ticket.document or "") == same
@@ -265,7 +231,7 @@ def test_an_attempt_under_way_brings_nothing_back(system: System, folder: Path) 
     system = replace(system, context=replace(system.context, http=ErasingProvider(system)))
     assert system.poll().erased_at
     assert system.outbox.messages[-1].seq < system.order().seq
-    assert traces(system, folder, ("7654321", "marked-name", code)) == []
+    assert traces(system.redis, folder, ("7654321", "marked-name", code)) == []
     assert list(folder.rglob("*.pdf")) == []
 
 
@@ -282,12 +248,12 @@ def test_a_file_that_is_being_stored_is_removed(
     monkeypatch.setattr(document_module.FileStorage, "store", erase_first)
     with pytest.raises(StorageError, match="the order was erased"):
         system.context.documents.put(pdf("marked-file late"), "ord-1")
-    assert traces(system, folder) == []
+    assert traces(system.redis, folder, MARKS) == []
     # A worker that is killed right after it has stored the file.
     monkeypatch.setattr(document_module.FileStorage, "store", store)
     with pytest.raises(StorageError, match="the order was erased"):
         system.context.documents.put(pdf("marked-file later"), "ord-1")
-    assert traces(system, folder) == []
+    assert traces(system.redis, folder, MARKS) == []
 
 
 def test_a_file_of_a_killed_worker_is_removed_by_the_sweep(
@@ -298,7 +264,7 @@ def test_a_file_of_a_killed_worker_is_removed_by_the_sweep(
     erase_order(system.context, "ord-1", ANNA)
     path.write_bytes(pdf("marked-file"))
     finish_erasure(system.context, "ord-1")
-    assert traces(system, folder) == []
+    assert traces(system.redis, folder, MARKS) == []
 
 
 def test_a_round_of_downloads_under_way_brings_nothing_back(
@@ -321,7 +287,7 @@ def test_a_round_of_downloads_under_way_brings_nothing_back(
     monkeypatch.setattr(system.context.outbound, "get", erase_first)
     assert fetch_documents(system.context, "ord-1") is None
     assert system.order().tickets == ()
-    assert traces(system, folder, ("7654321",)) == []
+    assert traces(system.redis, folder, ("7654321",)) == []
     assert list(folder.rglob("*.pdf")) == []
     assert not system.redis.zscore(keys.FETCHES_DUE, "ord-1")
 
@@ -343,7 +309,7 @@ def test_a_delivery_under_way_brings_nothing_back(
 
     monkeypatch.setattr(system.context.outbound, "post", erase_first)
     assert notify_once(system.context, DeliveryMessage(*arguments)) is None
-    assert traces(system, folder) == []
+    assert traces(system.redis, folder, MARKS) == []
     assert system.context.stores.deliveries.pending().count == 0
 
 
@@ -362,7 +328,7 @@ def test_a_push_under_way_brings_nothing_back(
     assert harness.push(push("3")).status_code == 503
     monkeypatch.undo()
     assert harness.answer(push("3"))["success"] is False
-    assert traces(system, folder) == []
+    assert traces(system.redis, folder, MARKS) == []
 
 
 def test_a_step_from_before_an_erasure_writes_nothing(harness: WebhookHarness, system: System, folder: Path) -> None:
@@ -372,7 +338,7 @@ def test_a_step_from_before_an_erasure_writes_nothing(harness: WebhookHarness, s
     assert settle_expired(system.context, before, 1.0) is False
     with pytest.raises(ErasedOrderError):
         settle_expired(system.context, harness.order(), 1.0)
-    assert traces(system, folder) == []
+    assert traces(system.redis, folder, MARKS) == []
 
 
 def test_the_release_before_finds_no_such_order(harness: WebhookHarness, system: System) -> None:

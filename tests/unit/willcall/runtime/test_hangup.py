@@ -18,8 +18,8 @@ import os, signal, sys
 from willcall.runtime import hangup
 if "terminal" in sys.argv:
     os.close(os.open(os.ttyname(0), os.O_RDWR))
-if "nohup" in sys.argv:
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+# The tests themselves may run under nohup.
+signal.signal(signal.SIGHUP, signal.SIG_IGN if "nohup" in sys.argv else signal.SIG_DFL)
 if "late" in sys.argv:
     print("starting", flush=True)
     sys.stdin.readline()

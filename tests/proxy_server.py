@@ -1,10 +1,11 @@
 """A real HTTP proxy on loopback, as a script of `tests.scripted_server`: CONNECT, and forwarded requests."""
 
 import socket
-import threading
+import ssl
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from select import select
 
 from tests.scripted_server import Server, whole
 
@@ -37,18 +38,23 @@ def proxying(*, login: str | None = None, known: dict[str, int] | None = None) -
                 onward.sendall("\r\n".join([f"{method} /{path} {version}", *kept, "", ""]).encode() + body)
             else:
                 connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            back = threading.Thread(target=_relay, args=(onward, connection))
-            back.start()
             _relay(connection, onward)
-            back.join()
 
     return script
 
 
-def _relay(source: socket.socket, target: socket.socket) -> None:
+def _relay(client: socket.socket, server: socket.socket) -> None:
+    """Pass on what either says until one hangs up. In one thread: no two may use a TLS connection at once."""
+    other = {client: server, server: client}
     with suppress(OSError, ValueError):
-        while piece := source.recv(65_536):
-            target.sendall(piece)
-    for each in (source, target):
-        with suppress(OSError):
-            each.shutdown(socket.SHUT_RDWR)
+        while True:
+            for source in _readable(other):
+                piece = source.recv(65_536)
+                if not piece:
+                    return
+                other[source].sendall(piece)
+
+
+def _readable(connections: Iterable[socket.socket]) -> list[socket.socket]:
+    buffered = [each for each in connections if isinstance(each, ssl.SSLSocket) and each.pending()]
+    return buffered or select(list(connections), [], [])[0]

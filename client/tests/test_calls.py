@@ -156,10 +156,17 @@ def test_redeliveries_continue_until_all_are_done(connect: Connect, server: Serv
         httpx.Response(202, json={"redelivered": 500, "skipped": 2, "next_cursor": "7"}),
         httpx.Response(202, json={"redelivered": 3, "skipped": 0, "next_cursor": None}),
     ]
-    results = list(connect().redeliver_many(since="2026-12-01T00:00:00Z", undelivered=True))
-    assert [(each.redelivered, each.skipped) for each in results] == [(500, 2), (3, 0)]
+    result = connect().redeliver_many(since="2026-12-01T00:00:00Z", undelivered=True)
+    assert (result.redelivered, result.skipped, result.next_cursor) == (503, 2, None)
     first = {"since": "2026-12-01T00:00:00Z", "undelivered": True}
     assert [json.loads(request.content) for request in server.requests] == [first, {**first, "cursor": "7"}]
+
+
+@pytest.mark.parametrize("tickets", [{"codes": "8712345678906"}, {"urls": "https://t.example/1"}, {"files": b"%PDF"}])
+def test_one_text_is_not_taken_for_a_list_of_tickets(connect: Connect, server: Server, tickets: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match="give a list"):
+        connect().complete("ord-1", **tickets)
+    assert server.requests == []
 
 
 def test_a_look_and_a_sample_are_read(connect: Connect, server: Server) -> None:

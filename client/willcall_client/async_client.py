@@ -124,12 +124,12 @@ class AsyncClient:
 
     async def redeliver_many(
         self, *, since: datetime | str | None = None, undelivered: bool = False
-    ) -> AsyncIterator[RedeliveryResult]:
-        cursor, more = None, True
-        while more:
-            result = await self._run(calls.redeliveries(since, undelivered=undelivered, cursor=cursor))
-            yield result
-            cursor, more = result.next_cursor, result.next_cursor is not None
+    ) -> RedeliveryResult:
+        total = await self._run(calls.redeliveries(since, undelivered=undelivered))
+        while total.next_cursor is not None:
+            more = await self._run(calls.redeliveries(since, undelivered=undelivered, cursor=total.next_cursor))
+            total = total.continued_by(more)
+        return total
 
     async def look(self, provider: str, reference: str, **options: Unpack[LookOptions]) -> LookResult:
         return await self._run(calls.look(provider, reference, options))

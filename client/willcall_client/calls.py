@@ -186,6 +186,9 @@ def cancel(order_id: str) -> Call[Order]:
 
 
 def complete(order_id: str, files: Iterable[FileToSend], texts: Mapping[str, Iterable[str]]) -> Call[Order]:
+    for name, values in {"file": files, **texts}.items():
+        if isinstance(values, str | bytes):  # whose characters would each become a ticket
+            raise TypeError(f"{name}: give a list, also of one")
     content, content_type = form_of(files, texts)
     path = _order_path(order_id, "complete")
     return Call("POST", path, _model(Order), content=content, content_type=content_type)
@@ -203,7 +206,9 @@ def redeliver(order_id: str) -> Call[Order]:
     return Call("POST", _order_path(order_id, "redeliver"), _model(Order))
 
 
-def redeliveries(since: datetime | str | None, *, undelivered: bool, cursor: str | None) -> Call[RedeliveryResult]:
+def redeliveries(
+    since: datetime | str | None, *, undelivered: bool, cursor: str | None = None
+) -> Call[RedeliveryResult]:
     body = _given({"since": since, "undelivered": undelivered, "cursor": cursor})
     return Call("POST", "/v1/redeliveries", _model(RedeliveryResult), content=_json(body))
 

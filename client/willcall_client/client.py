@@ -164,19 +164,17 @@ class Client:
         """
         return self._run(calls.redeliver(order_id))
 
-    def redeliver_many(
-        self, *, since: datetime | str | None = None, undelivered: bool = False
-    ) -> Iterator[RedeliveryResult]:
-        """Send the latest events of many orders again, as the results are consumed: each is of a part of the orders.
+    def redeliver_many(self, *, since: datetime | str | None = None, undelivered: bool = False) -> RedeliveryResult:
+        """Send the latest events of many orders again, and return of how many.
 
         `since`: of orders with an event since then; `undelivered`: of those whose latest event was not delivered yet.
         Raises RejectedError if neither is given.
         """
-        cursor, more = None, True
-        while more:
-            result = self._run(calls.redeliveries(since, undelivered=undelivered, cursor=cursor))
-            yield result
-            cursor, more = result.next_cursor, result.next_cursor is not None
+        total = self._run(calls.redeliveries(since, undelivered=undelivered))
+        while total.next_cursor is not None:
+            more = self._run(calls.redeliveries(since, undelivered=undelivered, cursor=total.next_cursor))
+            total = total.continued_by(more)
+        return total
 
     def look(self, provider: str, reference: str, **options: Unpack[LookOptions]) -> LookResult:
         """Return what a provider says about a reference now. Nothing is stored, and no event is sent.

@@ -280,6 +280,11 @@ class RedeliveryResult(Model):
     next_cursor: str | None
     """Where to continue; None if all are done."""
 
+    def continued_by(self, other: "RedeliveryResult") -> "RedeliveryResult":
+        """Return both results as one."""
+        redelivered, skipped = self.redelivered + other.redelivered, self.skipped + other.skipped
+        return RedeliveryResult(redelivered=redelivered, skipped=skipped, next_cursor=other.next_cursor)
+
 
 @dataclass(frozen=True, kw_only=True)
 class TriggerResult(Model):

@@ -161,13 +161,25 @@ def orders_page(context: Context, query: OrderFilter, limit: int, cursor: str | 
 
 ContextDep = Annotated[Context, Depends(get_context)]
 OrderIdDep = Annotated[str, Depends(visible_order_id)]
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        description="Your own key of the call, in place of `id`: the same key is the same order.",
-    ),
-]
+
+
+async def _only_key(
+    request: Request,
+    key: Annotated[
+        str | None,
+        Header(
+            alias="Idempotency-Key",
+            description="Your own key of the call, in place of `id`: the same key is the same order.",
+        ),
+    ] = None,
+) -> str | None:
+    """Return the key. Of two, a proxy may change the order, and the call would not be the same when it is repeated."""
+    if len(request.headers.getlist("Idempotency-Key")) > 1:
+        raise rejected([FieldError("Idempotency-Key", "must be given once")])
+    return key
+
+
+IdempotencyKey = Annotated[str | None, Depends(_only_key)]
 NoParameters = Annotated[NoQuery, Query()]
 
 

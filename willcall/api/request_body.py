@@ -4,7 +4,7 @@ While a body arrives, its request has no slot (see `willcall.api.middleware`).
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
@@ -88,7 +88,7 @@ class ReceivedBody:
         self._file.seek(0)
         return self._file.read()
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Yield the body in parts, so that a large one is never in memory as a whole."""
         self._file.seek(0)
         while chunk := await to_thread.run_sync(self._file.read, _CHUNK):

@@ -179,9 +179,10 @@ def _identify(request: Request, access: Access, credentials: HTTPAuthorizationCr
     if not access:
         _require_this_machine(request)
         return BACKEND
-    principal = access.identify(credentials.credentials) if credentials else None
+    several = len(request.headers.getlist("Authorization")) > 1  # of which a proxy may change the order
+    principal = access.identify(credentials.credentials) if credentials and not several else None
     if principal is None:
-        what = "the key is not valid" if credentials else "a key is required"
+        what = "only one key is accepted" if several else "the key is not valid" if credentials else "a key is required"
         raise ProblemError(
             ProblemType.UNAUTHORIZED,
             f"{what}; send Authorization: Bearer <key>",

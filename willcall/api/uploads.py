@@ -2,12 +2,11 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import structlog
 from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
-from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException, MultiPartParser
 
 from willcall.api.problems import ProblemError, ProblemType, rejected, unavailable
 from willcall.api.request_body import BodyLimits, ReceivedBody, received_body
@@ -75,16 +74,13 @@ async def upload_form(request: Request) -> AsyncIterator[FormData]:
         body.close()
 
 
-def new_tickets(form: FormData, known: frozenset[str] = frozenset()) -> NewTickets:
-    """Return the tickets in a form, which may also have the fields `known`. Raises ApiError.
-
-    Browsers send a file without a name and content for a field in which none was chosen.
-    """
-    unknown = sorted({*form} - {"file", "code", "url", "note"} - known)
-    files = [each for each in form.getlist("file") if not isinstance(each, UploadFile) or each.filename or each.size]
+def new_tickets(form: FormData) -> NewTickets:
+    """Return the tickets in a form. Raises ApiError."""
+    unknown = sorted({*form} - {"file", "code", "url", "note"})
+    files = form.getlist("file")
     errors = [FieldError(name[:100], "is not recognized") for name in unknown]
     errors += [FieldError("file", "must be a file") for each in files if not isinstance(each, UploadFile)]
-    texts = {name: [each for each in form.getlist(name) if each != ""] for name in ("code", "url", "note")}
+    texts = {name: form.getlist(name) for name in ("code", "url", "note")}
     for name, values in texts.items():
         if not all(isinstance(value, str) for value in values) or (name == "note" and len(values) > 1):
             errors.append(FieldError(name, "must be text, and given once" if name == "note" else "must be text"))
@@ -95,18 +91,50 @@ def new_tickets(form: FormData, known: frozenset[str] = frozenset()) -> NewTicke
     return NewTickets(uploads, codes, urls, "".join(notes))
 
 
+def without_empty_fields(form: FormData, *others: str) -> FormData:
+    """Return what a person gave in a browser's form, without its fields `others`.
+
+    Browsers send empty text for a field that was left empty, and a file without a name for one that was not chosen.
+    """
+
+    def is_given(value: UploadFile | str) -> bool:
+        return bool(value.filename or value.size) if isinstance(value, UploadFile) else value != ""
+
+    return FormData([(name, value) for name, value in form.multi_items() if name not in others and is_given(value)])
+
+
+class _StrictParser(MultiPartParser):
+    """Accepts only forms that are complete and whose text is UTF-8: anything else could lose or change a ticket."""
+
+    complete = False
+
+    def on_end(self) -> None:
+        self.complete = True
+
+    def on_part_end(self) -> None:
+        if self._current_part.file is None:
+            try:
+                self._current_part.data.decode("utf-8")
+            except UnicodeDecodeError:
+                raise MultiPartException("A field is not UTF-8.") from None
+        super().on_part_end()
+
+    async def parse(self) -> FormData:
+        form = await super().parse()
+        if not self.complete:
+            await form.close()
+            raise MultiPartException("Its end is missing.")
+        return form
+
+
 async def _parse(request: Request, body: ReceivedBody) -> FormData:
-    chunks = body.chunks()
-
-    async def receive() -> dict[str, Any]:
-        chunk = await anext(chunks, b"")
-        return {"type": "http.request", "body": chunk, "more_body": bool(chunk)}
-
-    whole = Request(request.scope, receive)
+    parser = _StrictParser(
+        request.headers, body.chunks(), max_files=MAX_TICKETS, max_fields=_MAX_FIELDS, max_part_size=_MAX_FIELD_BYTES
+    )
     try:
-        return await whole.form(max_files=MAX_TICKETS, max_fields=_MAX_FIELDS, max_part_size=_MAX_FIELD_BYTES)
-    except HTTPException as error:
-        raise rejected([FieldError("body", f"is not a form that can be read: {error.detail}")]) from None
+        return await parser.parse()
+    except MultiPartException as error:
+        raise rejected([FieldError("body", f"is not a form that can be read: {error.message}")]) from None
     except OSError as error:
         log.warning("disk full", error=error)
         raise unavailable("The disk for large bodies") from error

@@ -1,6 +1,7 @@
 """Validation of the payload that submits an order."""
 
 import re
+import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -28,6 +29,8 @@ MAX_METADATA_CHARACTERS, MAX_METADATA_ENTRIES = 16_384, 500
 #: Characters of a credential; servers take headers of 8 kB. How the names of credentials look, and how many there are.
 MAX_CREDENTIAL_LENGTH = 7_000
 _CREDENTIAL, _MAX_CREDENTIALS = re.compile(r"[a-z][a-z_]{0,39}"), 4
+#: Seconds by which the clocks of two machines may differ.
+_CLOCK_DIFFERENCE = 300
 #: More fields than any payload has.
 _MAX_FIELDS = 100
 #: Most errors of a payload that are listed.
@@ -162,6 +165,12 @@ def _new_id() -> str:
     return f"ord_{uuid4().hex}"
 
 
+def _not_in_the_future(value: datetime) -> datetime:
+    if value.timestamp() > time.time() + _CLOCK_DIFFERENCE:
+        raise ValueError("must not be in the future")
+    return value
+
+
 Time = Annotated[AwareDatetime, BeforeValidator(_iso_8601), AfterValidator(_plausible)]
 _URL = Field(json_schema_extra={"format": "uri", "pattern": "^https?://[^/]"})
 
@@ -204,7 +213,7 @@ class SubmitOrder(BaseModel):
     """How many tickets you bought. Required for a reference that stands for all that a user has bought."""
     not_before: Time | None = None
     """The order is not polled before."""
-    bought_at: Time | None = None
+    bought_at: Annotated[Time, AfterValidator(_not_in_the_future)] | None = None
     """In a user's list, older tickets belong to other orders. Without it, a day before submission."""
     delivery: DeliverySpeed = DeliverySpeed.INSTANT
     """`delayed` for products that are known to take long."""
@@ -258,7 +267,7 @@ class AmendOrder(BaseModel):
     quantity: Quantity = Field(default=1, json_schema_extra=_without_default)
     event_at: Time | None = Field(default=None, json_schema_extra=_without_default)
     callback_url: CallbackUrl | None = Field(default=None, json_schema_extra=_without_default)
-    credentials: UserCredentials = Field(default_factory=dict, repr=False)
+    credentials: UserCredentials = Field(default_factory=dict, min_length=1, repr=False)
 
     def changes(self) -> dict[str, Any]:
         """Return the fields of `Order` that were given, which the credentials are none of."""

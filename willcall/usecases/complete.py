@@ -8,13 +8,13 @@ import structlog
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from willcall.orders.completion import complete, ticket_of_code, ticket_of_file, ticket_of_url
-from willcall.orders.errors import ClosedOrderError, FieldError, RejectedOrderError
+from willcall.orders.errors import ClosedOrderError, ErasedOrderError, FieldError, RejectedOrderError
 from willcall.orders.history import Action, Actor, timeline_entry
 from willcall.orders.model import Order, Status, Ticket
 from willcall.orders.submission import check_printable, check_web_url, field_errors_of
 from willcall.orders.ticket_documents import missing_document_urls
 from willcall.stores.commits import Commit, OwnedByAnotherOrderError
-from willcall.stores.documents import MAX_BYTES, UnsupportedFileError
+from willcall.stores.documents import MAX_BYTES, ErasedOwnerError, UnsupportedFileError
 from willcall.usecases.commit import next_message, write_commit
 from willcall.usecases.context import Context
 from willcall.usecases.documents import FIRST_WAIT
@@ -105,6 +105,8 @@ def _stored(context: Context, order_id: str, files: Iterable[UploadedFile]) -> l
                 document = context.documents.put(draft, order_id)
             except UnsupportedFileError as error:
                 raise RejectedOrderError([FieldError("file", f"{file.name[:100]} is {error}")]) from None
+            except ErasedOwnerError:
+                raise ErasedOrderError(order_id) from None
         tickets.append(ticket_of_file(document.ticket_file, document.sha256))
     return tickets
 

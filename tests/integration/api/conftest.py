@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -57,6 +58,16 @@ class Running:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         headers |= options.pop("headers", {})
         return self.session.request(method, self.url + path, headers=headers, timeout=60, **options)
+
+    def exchange(self, sent: bytes) -> bytes:
+        """Send bytes, and return the response until the other side closes the connection."""
+        with socket.create_connection(("127.0.0.1", int(self.url.rpartition(":")[2])), timeout=60) as connection:
+            connection.sendall(sent)
+            connection.shutdown(socket.SHUT_WR)
+            heard = b""
+            while part := connection.recv(65_536):
+                heard += part
+            return heard
 
     def get(self, path: str, **options: Any) -> requests.Response:
         return self.call("GET", path, **options)

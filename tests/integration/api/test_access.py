@@ -48,6 +48,10 @@ def test_every_call_but_the_probes_needs_one_of_the_keys(api: Running) -> None:
             problem(answer, 401, "unauthorized")
             assert answer.headers["WWW-Authenticate"] == "Bearer"
     problem(api.get("/v1/orders", key=None, headers={"Authorization": f"Basic {KEY}"}), 401, "unauthorized")
+    two = (
+        f"GET /v1/orders HTTP/1.1\r\nHost: willcall\r\nAuthorization: Bearer {KEY}\r\nAuthorization: Bearer {OTHER_KEY}"
+    )
+    assert b"only one key is accepted" in api.exchange(f"{two}\r\nConnection: close\r\n\r\n".encode())
     assert api.get("/v1/orders", key=OTHER_KEY).status_code == 200
     assert api.get("/healthz", key=None).json() == {"status": "ok"}
     assert api.get("/readyz", key=None).json()["ready"]

@@ -64,6 +64,33 @@ def test_what_cannot_complete_an_order_is_refused_with_reasons(api: Running) -> 
     assert api.get("/v1/orders/ord-1").json()["status"] == "pending"
 
 
+def form(*fields: bytes, end: bytes = b"--b--\r\n") -> dict[str, Any]:
+    parts = b"".join(b'--b\r\nContent-Disposition: form-data; name="code"\r\n\r\n' + each + b"\r\n" for each in fields)
+    return {"data": parts + end, "headers": {"Content-Type": "multipart/form-data; boundary=b"}}
+
+
+@pytest.mark.parametrize(
+    ("sent", "why"),
+    [
+        (form(b"4711", end=b""), "Its end is missing"),
+        (form(b"4711", b"4712", end=b"--b\r\n"), "Its end is missing"),
+        (form(b"4711", end=b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n%PDF-1'), "end"),
+        (form(b"\xff\xfe"), "A field is not UTF-8"),
+        (form(b""), "code.0: must not be empty"),
+    ],
+)
+def test_a_form_that_is_cut_off_or_has_an_empty_code_completes_no_order(
+    api: Running, sent: dict[str, Any], why: str
+) -> None:
+    assert why in problem(api.call("POST", "/v1/orders/ord-1/complete", **sent), 422, "rejected")["detail"]
+    assert api.get("/v1/orders/ord-1").json()["status"] == "pending"
+
+
+def test_a_whole_form_may_have_an_epilogue(api: Running) -> None:
+    answer = api.call("POST", "/v1/orders/ord-1/complete", **form(b"4711", end=b"--b--\r\nepilogue"))
+    assert answer.json()["status"] == "fulfilled"
+
+
 def test_an_order_is_amended(api: Running) -> None:
     fields = {"quantity": 2, "event_at": "2030-06-01T20:00:00Z"}
     answer = api.call("PATCH", "/v1/orders/ord-1", json=fields, key=SHOP_KEY)

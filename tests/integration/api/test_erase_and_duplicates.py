@@ -125,6 +125,16 @@ def test_a_key_that_no_header_carries_unchanged_is_rejected(api: Running, key: s
     )
 
 
+def test_two_idempotency_keys_are_none(api: Running) -> None:
+    body = b'{"provider": "tiqets", "reference": "1111111"}'
+    head = (
+        f"POST /v1/orders HTTP/1.1\r\nHost: willcall\r\nAuthorization: Bearer {KEY}\r\nContent-Length: {len(body)}\r\n"
+    )
+    keys = "Content-Type: application/json\r\nIdempotency-Key: a\r\nIdempotency-Key: b\r\nConnection: close\r\n\r\n"
+    assert b"Idempotency-Key: must be given once" in api.exchange((head + keys).encode() + body)
+    assert api.get("/v1/orders").json()["items"] == []
+
+
 def test_a_batch_takes_one_key_for_all_orders_without_an_id(api: Running) -> None:
     orders = [order(None, reference=f"100000{number}") for number in range(3)] + [order("own")]
     headers = {"Idempotency-Key": "batch-7"}

@@ -128,32 +128,21 @@ def test_a_compressed_body_is_rejected(api: Running) -> None:
     assert api.call("POST", "/v1/orders:batch", data=b'{"orders": []}', headers=plain).status_code == 200
 
 
-def exchange(api: Running, sent: bytes) -> bytes:
-    """Send bytes, and return the response until the other side closes the connection."""
-    with socket.create_connection(("127.0.0.1", int(api.url.rpartition(":")[2])), timeout=60) as connection:
-        connection.sendall(sent)
-        connection.shutdown(socket.SHUT_WR)
-        heard = b""
-        while part := connection.recv(65_536):
-            heard += part
-        return heard
-
-
 def test_a_body_announced_as_too_large_is_rejected_before_it_arrives(api: Running) -> None:
     for path, length in (("/v1/orders", 70_000), ("/v1/orders:batch", MAX_BATCH_BYTES + 1), ("/v1/orders", 10**18)):
         asked = head(path, length, key=KEY).replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n")
-        assert exchange(api, asked).startswith(b"HTTP/1.1 413 ")
-    assert exchange(api, head("/v1/orders", 10**18, key=KEY)).startswith(b"HTTP/1.1 413 ")
+        assert api.exchange(asked).startswith(b"HTTP/1.1 413 ")
+    assert api.exchange(head("/v1/orders", 10**18, key=KEY)).startswith(b"HTTP/1.1 413 ")
 
 
 def test_a_wrong_content_length_does_no_harm(api: Running) -> None:
     order = b'{"provider": "tiqets", "reference": "1"}'
-    assert exchange(api, head("/v1/orders", len(order) + 1, key=KEY) + order) == b"", "it hung up before the end"
-    longer = exchange(api, head("/v1/orders", len(order) - 1, key=KEY) + order)
+    assert api.exchange(head("/v1/orders", len(order) + 1, key=KEY) + order) == b"", "it hung up before the end"
+    longer = api.exchange(head("/v1/orders", len(order) - 1, key=KEY) + order)
     assert longer.startswith(b"HTTP/1.1 422 ")
     two = head("/v1/orders", 1, key=KEY).replace(b"\r\n\r\n", b"\r\nContent-Length: 2\r\n\r\n")
-    assert exchange(api, two + b"{}").startswith(b"HTTP/1.1 400 ")
-    assert exchange(api, head("/v1/orders", -1, key=KEY)).startswith(b"HTTP/1.1 400 ")
+    assert api.exchange(two + b"{}").startswith(b"HTTP/1.1 400 ")
+    assert api.exchange(head("/v1/orders", -1, key=KEY)).startswith(b"HTTP/1.1 400 ")
     assert api.get("/healthz").status_code == 200
 
 

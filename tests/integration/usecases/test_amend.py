@@ -129,6 +129,7 @@ def test_a_pending_event_goes_to_the_new_address_at_once(make_system: Setup) -> 
         ({"event_at": 1906574400}, "event_at: must be a time in ISO 8601"),
         ({"callback_url": "http://192.168.0.1/hook"}, "callback_url: "),
         ({"callback_url": "ftp://example.com"}, "callback_url: must be an http"),
+        ({"credentials": {}}, "credentials: has too few entries"),
         ({"reference": "2"}, "reference: is not recognized"),
     ],
 )

@@ -15,6 +15,7 @@ from willcall.stores import keys
 from willcall.stores.commits import Commit
 from willcall.usecases.commit import write_commit
 from willcall.usecases.complete import NewTickets, UploadedFile, complete_order
+from willcall.usecases.erase import erase_order
 from willcall.usecases.orders import cancel_order, request_poll
 from willcall.usecases.submit import submit
 
@@ -48,6 +49,20 @@ def test_an_order_is_fulfilled_with_files_that_came_by_mail(make_system: Setup) 
     assert h.events() == ["order.fulfilled"]
     assert lines(h)[-1] == ("completed", "operator anna; 3 tickets; was pending; by mail")
     assert not h.redis.zscore(keys.due("tiqets/default"), "ord-1")
+
+
+def test_an_order_that_is_erased_meanwhile_is_closed(make_system: Setup) -> None:
+    h = make_system()
+    h.submit(waiting())
+    cancel_order(h.context, "ord-1", ANNA)
+
+    class Erasing(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            erase_order(h.context, "ord-1", ANNA)
+            return super().read(size)
+
+    with pytest.raises(ClosedOrderError, match="was erased"):
+        complete_order(h.context, "ord-1", NewTickets([UploadedFile("1.pdf", Erasing(PDF))]), ANNA)
 
 
 def test_repeating_it_changes_nothing(make_system: Setup) -> None:

@@ -13,7 +13,7 @@ from willcall.api.board.rendering import page
 from willcall.api.dependencies import ContextDep, NoParameters, OrderIdDep
 from willcall.api.problems import ProblemError
 from willcall.api.security import ActorDep
-from willcall.api.uploads import new_tickets, upload_form
+from willcall.api.uploads import new_tickets, upload_form, without_empty_fields
 from willcall.orders.errors import WillcallError
 from willcall.orders.serialization import rfc3339
 from willcall.usecases.amend import amend_order
@@ -22,8 +22,6 @@ from willcall.usecases.orders import get_order
 from willcall.views.formatting import format_count
 
 router = APIRouter(route_class=BoardRoute, include_in_schema=False)
-
-_BACK = frozenset({"back"})
 
 
 @router.get("/orders/{order_id}/edit")
@@ -37,7 +35,7 @@ def edit_order(request: Request, context: ContextDep, _: NoParameters, order_id:
 async def complete(request: Request, context: ContextDep, actor: ActorDep, order_id: OrderIdDep) -> Response:
     """Complete the order with the files, codes and addresses of the form."""
     async with upload_form(request) as form:
-        new = new_tickets(form, _BACK)
+        new = new_tickets(without_empty_fields(form, "back"))
         edit, page_of_order = f"/orders/{order_id}/edit", f"/orders/{order_id}"
         try:
             changed = await run_in_threadpool(complete_order, context, order_id, new, actor)

@@ -30,6 +30,7 @@ def test_only_provider_and_reference_are_required() -> None:
         ("not_before", "2026-11-22T10:00:00"),
         ("not_before", "9999-12-31T23:59:59Z"),
         ("not_before", "0001-01-01T00:00:00+14:00"),
+        ("bought_at", "2099-01-01T00:00:00Z"),
         ("reference", "half \ud800 of a pair"),
         ("metadata", {"count": 1}),
         ("callback_url", "ftp://example.com"),

@@ -37,18 +37,25 @@ class LookupStore:
         self._claim = load(redis, "claim_lookup")
         self._hold = load(redis, "hold_lookup")
 
-    def claim(self, account: str, reference: str, order_id: str | None, minimum: float) -> LookupClaim:
-        """Claim a look. `order_id`: the order of that reference; `minimum`: seconds between two requests about it."""
+    def claim(
+        self, account: str, reference: str, order_id: str | None, minimum: float, *, check: bool = False
+    ) -> LookupClaim:
+        """Claim a look. `order_id`: the order of that reference; `minimum`: seconds between two requests about it.
+
+        With `check`, only say whether a claim would be granted.
+        """
         order = [keys.order(order_id), keys.shared_interval(account, "")] if order_id else []
-        verdict, *at = self._claim(keys=[_key(account, reference), *order], args={"minimum": milliseconds(minimum)})
+        args = {"minimum": milliseconds(minimum), "check": check or None}
+        verdict, *at = self._claim(keys=[lookup_key(account, reference), *order], args=args)
         return LookupClaim(LookupVerdict(verdict), at[0] / 1_000 if at else None)
 
     def hold(self, account: str, reference: str, order_id: str | None, until: float) -> None:
         """Let nothing follow before an epoch second, as the provider asked."""
         order = [keys.order(order_id), keys.due(account)] if order_id else []
         args = {"id": order_id, "till": milliseconds(until)}
-        self._hold(keys=[_key(account, reference), *order], args=args)
+        self._hold(keys=[lookup_key(account, reference), *order], args=args)
 
 
-def _key(account: str, reference: str) -> str:
+def lookup_key(account: str, reference: str) -> str:
+    """Return the key of the looks at a reference."""
     return keys.lookup(account, blake2b(reference.encode(), digest_size=12).hexdigest())

@@ -27,7 +27,7 @@ from willcall.usecases.ask import SendWindow, StatusResult, ask
 from willcall.usecases.context import Context
 from willcall.usecases.history import record_action, record_order_action
 from willcall.usecases.submit import check_account
-from willcall.usecases.tokens import NoToken, return_token, take_token
+from willcall.usecases.tokens import NoToken, Token, return_token, take_token
 
 log = structlog.get_logger(__name__)
 
@@ -55,15 +55,11 @@ def look(context: Context, payload: Mapping[str, Any], actor: Actor, client: str
     submission = parse_submission({**payload, "client": client} if client else payload)
     account, order = check_account(context, submission), submission.order()
     known = next(iter(context.stores.orders.find_by_reference(account.key, order.reference)), None)
-    claim = context.stores.lookups.claim(account.key, order.reference, known, account.polling.minimum)
-    match claim.verdict:
-        case LookupVerdict.BUSY:
-            raise NotNowError("this reference is being polled at the moment; try again in some seconds")
-        case LookupVerdict.WAIT:
-            raise NotNowError(f"no request about this reference is allowed before {rfc3339(claim.at)}")
-        case LookupVerdict.DUE:
-            raise NotNowError(f"this reference is about to be polled, at {rfc3339(claim.at)}")
-    result, now = _ask(context, account, replace(order, id=known or order.id))
+    _claim(context, account, order.reference, known, check=True)
+    token = _take_token(context, account)
+    # While it waited for its token, the order may have been polled.
+    _claim(context, account, order.reference, known)
+    result, now = _ask(context, account, replace(order, id=known or order.id), token)
     until = _keep_hint(context, account, order.reference, known, result=result, now=now)
     outcome = outcome_name(result.outcome)
     record_action(context, Action.LOOKED_UP, actor, outcome, account=account.key)
@@ -73,8 +69,20 @@ def look(context: Context, payload: Mapping[str, Any], actor: Actor, client: str
     return LookResult(account, result, until)
 
 
-def _ask(context: Context, account: Account, order: Order) -> tuple[StatusResult, float]:
-    """Take a token and send the request. Returns its result, and the server's time of it. Raises NotNowError."""
+def _claim(context: Context, account: Account, reference: str, known: str | None, *, check: bool = False) -> None:
+    """Claim the look; with `check`, only find out whether it may be sent. Raises NotNowError."""
+    claim = context.stores.lookups.claim(account.key, reference, known, account.polling.minimum, check=check)
+    match claim.verdict:
+        case LookupVerdict.BUSY:
+            raise NotNowError("this reference is being polled at the moment; try again in some seconds")
+        case LookupVerdict.WAIT:
+            raise NotNowError(f"no request about this reference is allowed before {rfc3339(claim.at)}")
+        case LookupVerdict.DUE:
+            raise NotNowError(f"this reference is about to be polled, at {rfc3339(claim.at)}")
+
+
+def _take_token(context: Context, account: Account) -> Token:
+    """Take a token, and wait for it if it comes soon. Raises NotNowError."""
     booking = f"look-{token_hex(6)}"
     token = take_token(context, account, BookingKind.LIST, booking, PATIENCE, express=True)
     if isinstance(token, NoToken):
@@ -82,6 +90,11 @@ def _ask(context: Context, account: Account, order: Order) -> tuple[StatusResult
         if token.wait is None:
             raise NotNowError(f"account {account.key} is paused or stopped; see `willcall accounts`")
         raise NotNowError(f"account {account.key} has no free request for another {token.wait:,.0f} s")
+    return token
+
+
+def _ask(context: Context, account: Account, order: Order, token: Token) -> tuple[StatusResult, float]:
+    """Send the request. Returns its result, and the server's time of it. Raises NotNowError."""
     now, sent = context.stores.accounts.now(), time.monotonic()
     result = ask(context, account, order, now, SendWindow(token.claimed, sent, inf))
     if not isinstance(result, StatusResult):

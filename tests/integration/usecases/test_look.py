@@ -17,6 +17,7 @@ from willcall.usecases.accounts import pause
 from willcall.usecases.context import Context
 from willcall.usecases.look import look, look_schema
 from willcall.usecases.submit import submit
+from willcall.usecases.tokens import NoToken, Token, take_token
 
 TIQETS = {"provider": "tiqets", "reference": "1111111"}
 
@@ -84,6 +85,20 @@ def test_looks_and_polls_of_one_reference_keep_the_minimum_interval(make_system:
     with pytest.raises(NotNowError, match="no request about this reference is allowed before"):
         look(context, TIQETS, ANNA)
     assert len(h.providers.ledger(provider="tiqets")) == 2
+
+
+def test_a_poll_while_a_look_waits_for_its_token_counts(make_system: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    h = make_system()
+    h.submit(tiqets(ready_after=600), not_before="2030-01-01T00:00:00Z")
+
+    def take_token_late(*args: Any, **options: Any) -> Token | NoToken:
+        h.poll()
+        return take_token(*args, **options)
+
+    monkeypatch.setattr("willcall.usecases.look.take_token", take_token_late)
+    with pytest.raises(NotNowError, match="no request about this reference is allowed before"):
+        look(with_minimum(h, 60), TIQETS, ANNA)
+    assert len(h.providers.ledger(provider="tiqets")) == 1
 
 
 def test_nothing_is_sent_while_the_order_is_being_polled(make_system: Setup) -> None:

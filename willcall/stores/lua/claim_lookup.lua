@@ -3,7 +3,7 @@
 -- next look, and the next attempt of an order of that reference.
 -- KEYS     lookup (of the reference), and if there is an order of that reference: the latest one, shared intervals (what
 --          their keys begin with)
--- ARGS     minimum (ms between two requests about one order)
+-- ARGS     minimum (ms between two requests about one order), check (nothing is written: the token is not there yet)
 -- Returns  {'go', now}; {'wait', until (ms)}: a hint or the minimum forbids it; {'busy'}: the order is being polled;
 --          {'due', at (ms)}: it is polled before another request after this one would be allowed
 
@@ -25,9 +25,9 @@ if ORDER then
   if allowed > now then return {'wait', allowed} end
   local due = order[5] == '1' and tonumber(order[4] or math.huge) or math.huge
   if due < now + args.minimum then return {'due', math.max(due, now)} end
-  if order[6] then redis.call('HSET', ORDER, 'last_poll', now) end
+  if order[6] and not args.check then redis.call('HSET', ORDER, 'last_poll', now) end
 end
-if args.minimum > 0 then
+if args.minimum > 0 and not args.check then
   redis.call('SET', LOOKUP, 1, 'PX', args.minimum)
   if shared_interval then redis.call('SET', shared_interval, 1, 'PX', args.minimum) end
 end

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from willcall.orders.model import Order, Status
 from willcall.stores import keys
 from willcall.stores.codec import compact_json, milliseconds, optional_milliseconds, spec_of
+from willcall.stores.lookups import lookup_key
 from willcall.stores.messages import PollMessage
 from willcall.stores.schema import RECORD
 from willcall.stores.scripts import Arguments, load
@@ -24,7 +25,9 @@ _CALL_ENDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class NewOrder:
-    """An order to submit. `digest` identifies the content; `ceiling`: seconds until its deadline.
+    """An order to submit. `digest` identifies the content.
+
+    `ceiling`: seconds until its deadline; `minimum`: seconds between two requests about it.
 
     `user_list`: its reference stands for everything that a user bought, so that orders may have it in common. Others
     need `allow_duplicate` for that. `credentials` are those of the order's own user, none for the account's.
@@ -33,6 +36,7 @@ class NewOrder:
     order: Order
     digest: str
     ceiling: float
+    minimum: float = 0.0
     user_list: bool = False
     allow_duplicate: bool = False
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -147,6 +151,8 @@ def _submission(new: NewOrder) -> tuple[Sequence[str], Arguments]:
         keys.CHANGES,
         keys.credentials(order.id),
         keys.CREDENTIALS,
+        lookup_key(account, order.reference),
+        keys.throttled(account),
         *_client_keys(order),
     ], {
         "id": order.id,
@@ -167,6 +173,8 @@ def _submission(new: NewOrder) -> tuple[Sequence[str], Arguments]:
         "call_ends": milliseconds(_CALL_ENDS),
         "orders": keys.order(""),
         "sharing": keys.sharing(account, ""),
+        "shared_interval": keys.shared_interval(account, ""),
+        "minimum": milliseconds(new.minimum),
         "digest_of_reference": answer_digest(order.reference, new.credentials if new.user_list else {}),
         "user_list": new.user_list,
         "allow_duplicate": new.allow_duplicate,

@@ -123,6 +123,7 @@ def _read(context: Context, payload: Mapping[str, Any]) -> NewOrder | RejectedOr
         order,
         submission_digest(order),
         account.polling.ceiling,
+        account.polling.minimum,
         user_list=account.adapter.is_user_list(order.reference),
         allow_duplicate=submission.allow_duplicate,
         credentials=plain_credentials(submission.credentials),

@@ -123,6 +123,28 @@ def test_a_hint_of_the_answer_holds_for_the_order_too(make_system: Setup) -> Non
         look(h.context, TIQETS, ANNA)
 
 
+def test_an_order_that_is_submitted_after_a_look_keeps_to_its_hint(make_system: Setup) -> None:
+    h = make_system()
+    h.providers.add_orders([tiqets(answers=({"do": "status", "status": 503, "retry_after": 500, "times": 1},))])
+    found = look(h.context, TIQETS, ANNA)
+    submit(h.context, {"id": "ord-1", **TIQETS})
+    order = h.order()
+    assert order.next_poll_at == order.hint_until == pytest.approx(found.until, abs=0.1)
+    assert order.deadline_at == pytest.approx(order.submitted_at + 600, abs=0.01)
+    submit(h.context, {"id": "ord-2", **TIQETS, "allow_duplicate": True})
+    assert h.order("ord-2").next_poll_at == pytest.approx(found.until, abs=0.1)
+
+
+def test_an_order_whose_hint_is_past_its_deadline_is_not_polled(make_system: Setup) -> None:
+    h = make_system()
+    h.providers.add_orders([tiqets(answers=({"do": "status", "status": 503, "retry_after": 900, "times": 1},))])
+    look(h.context, TIQETS, ANNA)
+    submit(h.context, {"id": "ord-1", **TIQETS})
+    (message,) = h.outbox.messages
+    assert message.due == pytest.approx(h.order().deadline_at, abs=0.01)
+    assert h.order().next_poll_at is None
+
+
 def test_a_429_throttles_the_account(make_system: Setup) -> None:
     h = make_system()
     h.providers.add_orders([tiqets(answers=({"do": "status", "status": 429, "retry_after": 300, "times": 1},))])

@@ -13,6 +13,7 @@ from willcall.orders.model import Status
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 from willcall.stores.polls import PollVerdict
+from willcall.usecases.accounts import resume
 from willcall.usecases.erase import erase_order
 from willcall.usecases.orders import cancel_order, request_poll
 from willcall.usecases.submit import AcceptedOrder, submit, submit_many
@@ -69,6 +70,24 @@ def test_one_of_two_submissions_at_once_wins(system: System) -> None:
     assert sum(isinstance(result, AcceptedOrder) for result in results) == 1
     assert sum(isinstance(result, DuplicateOrderError) for result in results) == 15
     assert system.redis.zcard(keys.index("tixstock/default", Status.PENDING)) == 1
+
+
+def test_the_interval_of_duplicates_counts_from_a_poll_before_the_second_was_submitted(system: System) -> None:
+    system.submit(OrderScript(provider="tixstock", reference="o-1", quantity=2, ready_after=600))
+    system.poll()
+    submit(system.context, payload("ord-2", allow_duplicate=True))
+    assert system.poll("ord-2").attempts == 0
+    assert len(system.providers.ledger(provider="tixstock")) == 1
+
+
+def test_a_hint_holds_for_a_duplicate_that_is_submitted_later(system: System) -> None:
+    busy = {"do": "status", "status": 503, "retry_after": 500, "times": 1}
+    system.submit(OrderScript(provider="tixstock", reference="o-1", quantity=2, answers=(busy,)))
+    hint = system.poll().hint_until
+    submit(system.context, payload("ord-2", allow_duplicate=True))
+    assert system.order("ord-2").next_poll_at == hint
+    resume(system.context, system.context.accounts["tixstock/default"], ANNA, override=True)
+    assert (system.order("ord-2").next_poll_at or 0) < (hint or 0)
 
 
 def test_duplicates_share_one_minimum_interval(system: System) -> None:

@@ -93,8 +93,14 @@ class ChangeStore:
 
     def follow_settings(self, settings: str) -> None:
         """Look at all orders again if the settings that their times follow from are others than before."""
-        if self._redis.set(keys.CHANGES_SETTINGS, settings, get=True) not in {settings, None}:
-            self._redis.zunionstore(keys.CHANGES, {keys.CHANGES: 0})
+        before = self._redis.get(keys.CHANGES_SETTINGS)
+        if before == settings:
+            return
+        pipe = self._redis.pipeline()
+        if before is not None:
+            pipe.zunionstore(keys.CHANGES, {keys.CHANGES: 0})
+        pipe.set(keys.CHANGES_SETTINGS, settings)
+        pipe.execute()
 
 
 def _arguments(change: Change) -> tuple[list[str], Arguments]:

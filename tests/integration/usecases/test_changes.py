@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from redis import Redis
 
 from schedules.run import BATCH
 from schedules.sweeps import run_sweep
@@ -313,6 +314,25 @@ def test_a_longer_lead_applies_to_the_orders_that_wait(make_system: Setup) -> No
     run_sweep(h.context, "events")
     assert h.events() == []
     run_sweep(with_rules(h, at_risk=48 * HOUR).context, "events")
+    assert h.events() == ["order.at_risk"]
+
+
+def test_a_longer_lead_applies_although_a_sweep_died_as_it_found_it(
+    make_system: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    h = make_system()
+    submit_for(h, 30 * HOUR, HOUR)
+    run_sweep(h.context, "events")
+    later = with_rules(h, at_risk=48 * HOUR).context
+
+    def die(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Redis, "zunionstore", die)
+        with pytest.raises(KeyboardInterrupt):
+            run_sweep(later, "events")
+    run_sweep(later, "events")
     assert h.events() == ["order.at_risk"]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from willcall.orders.errors import NothingToDeliverError, UnknownOrderError
+from willcall.orders.errors import ErasedOrderError, NothingToDeliverError, UnknownOrderError
 from willcall.orders.history import Action, Actor
 from willcall.orders.model import Attention
 from willcall.orders.serialization import rfc3339
@@ -66,7 +66,7 @@ def redeliver_many(
             try:
                 redeliver(context, order_id, actor)
                 redelivered += 1
-            except (NothingToDeliverError, UnknownOrderError):
+            except (NothingToDeliverError, UnknownOrderError, ErasedOrderError):
                 skipped += 1
         if redelivered + skipped >= MOST_ORDERS or time.monotonic() >= until:
             break

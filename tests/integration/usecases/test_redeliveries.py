@@ -5,9 +5,12 @@ import pytest
 from tests.actors import ANNA
 from tests.integration.usecases.conftest import Setup, System
 from willcall.orders.callbacks import CallbackStatus, DeliveryDecision
+from willcall.orders.history import Actor
 from willcall.stores import keys
 from willcall.stores.deliveries import DeliveryAttempt, DeliveryMessage
-from willcall.usecases import redeliveries
+from willcall.usecases import notify, redeliveries
+from willcall.usecases.context import Context
+from willcall.usecases.erase import erase_order
 from willcall.usecases.orders import cancel_order
 from willcall.usecases.redeliveries import Redelivery, redeliver_many
 from willcall.usecases.submit import submit
@@ -76,6 +79,21 @@ def test_every_order_with_an_event_since_is_sent_once(make_system: Setup) -> Non
     result = redeliver_many(h.context, Redelivery(0.0), ANNA)
     assert (result.redelivered, result.skipped, result.next_cursor) == (4, 1, None)
     assert sorted(sent(h)) == ["delivered", "given-up", "of-late", "pending"]
+
+
+def test_an_order_that_is_erased_meanwhile_keeps_no_other_from_being_sent(
+    make_system: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    h, since = system(make_system)
+
+    def redeliver(context: Context, order_id: str, actor: Actor) -> DeliveryMessage:
+        if order_id == "given-up":
+            erase_order(context, order_id, actor)
+        return notify.redeliver(context, order_id, actor)
+
+    monkeypatch.setattr(redeliveries, "redeliver", redeliver)
+    result = redeliver_many(h.context, Redelivery(since), ANNA)
+    assert (result.redelivered, result.skipped, sent(h)) == (1, 1, ["of-late"])
 
 
 def test_a_client_has_only_its_own_orders_delivered_again(make_system: Setup) -> None:

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 from fastapi import Request
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
@@ -63,8 +64,9 @@ async def upload_form(request: Request) -> AsyncIterator[FormData]:
         if not body.size:
             yield FormData()
             return
-        if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-            raise ProblemError(ProblemType.UNSUPPORTED, "send the body as Content-Type: multipart/form-data")
+        media, options = parse_options_header(request.headers.get("content-type", ""))
+        if media != b"multipart/form-data" or options.get(b"charset", b"utf-8").lower() != b"utf-8":
+            raise ProblemError(ProblemType.UNSUPPORTED, "send the body as Content-Type: multipart/form-data, in UTF-8")
         form = await _parse(request, body)
         try:
             yield form

@@ -91,6 +91,14 @@ def test_a_whole_form_may_have_an_epilogue(api: Running) -> None:
     assert answer.json()["status"] == "fulfilled"
 
 
+@pytest.mark.parametrize("charset", ["punycode", "unicode_escape", "latin-1"])
+def test_a_form_is_in_utf_8(api: Running, charset: str) -> None:
+    body = b'--x\r\nContent-Disposition: form-data; name="\\ud800"\r\n\r\n1\r\n--x--\r\n'
+    headers = {"Content-Type": f'multipart/form-data; boundary="x"; charset={charset}'}
+    answer = api.call("POST", "/v1/orders/ord-1/complete", data=body, headers=headers)
+    problem(answer, 415, "unsupported-media-type")
+
+
 def test_an_order_is_amended(api: Running) -> None:
     fields = {"quantity": 2, "event_at": "2030-06-01T20:00:00Z"}
     answer = api.call("PATCH", "/v1/orders/ord-1", json=fields, key=SHOP_KEY)

@@ -18,6 +18,8 @@ log = structlog.get_logger(__name__)
 WORKER_THREADS = 32
 #: Requests of one kind at once. Beyond that, callers get 503 instead of a long wait.
 MAX_IN_FLIGHT = 2 * WORKER_THREADS
+#: The same for calls that wait for a provider or a backend, or work for long. Most threads stay free for the others.
+MAX_SLOW = WORKER_THREADS // 4
 
 #: Never limited, and logged at debug level only.
 _PROBES = frozenset({"/healthz", "/readyz"})
@@ -26,6 +28,8 @@ _STREAM = "/board/stream"
 #: Limited per account. People paste these URLs with extra slashes.
 _WEBHOOKS = "/webhooks/"
 _SLASHES = re.compile(r"/{2,}")
+#: Paths of the slow calls, which are one kind.
+_SLOW = ("/v1/look", "/v1/trigger", "/v1/redeliveries")
 #: Kinds of requests, by the beginning of the path. All others (pages, forms, metrics) are one more kind.
 _KINDS = ("/v1/orders:batch", "/v1/")
 
@@ -104,8 +108,9 @@ class RequestSlot:
         """Take a slot. Raises ApiError if there is none."""
         if self._kind is None or self._has:
             return
-        if self._used[self._kind] >= MAX_IN_FLIGHT:
-            raise busy(f"more than {MAX_IN_FLIGHT} requests at once")
+        most = MAX_SLOW if self._kind in _SLOW else MAX_IN_FLIGHT
+        if self._used[self._kind] >= most:
+            raise busy(f"more than {most} requests at once")
         self._used[self._kind] += 1
         self._has = True
 
@@ -146,6 +151,8 @@ def _routed(scope: Scope) -> Scope:
 def _kind(path: str) -> str | None:
     if path in _PROBES or path == _STREAM or path.startswith(_WEBHOOKS):
         return None
+    if path in _SLOW:
+        return _SLOW[0]
     return next((beginning for beginning in _KINDS if path.startswith(beginning)), "")
 
 

@@ -39,6 +39,11 @@ def complete(order: Order, added: Sequence[Ticket], by: EndedBy, now: float) -> 
     )
 
 
+def count_by_hand(order: Order) -> int:
+    """Return how many tickets of an order somebody added."""
+    return sum(BY_HAND in ticket.extra for ticket in order.tickets)
+
+
 def ticket_of_file(file: TicketFile, digest: str) -> Ticket:
     """Return the ticket of a stored file; `digest` is the SHA-256 of its content (hex)."""
     ticket = mark_pushed(Ticket(TicketKind.PDF, extra={BY_HAND: True}), file.document, digest)

@@ -7,7 +7,7 @@ from typing import IO, Annotated
 import structlog
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from willcall.orders.completion import complete, ticket_of_code, ticket_of_file, ticket_of_url
+from willcall.orders.completion import complete, count_by_hand, ticket_of_code, ticket_of_file, ticket_of_url
 from willcall.orders.errors import ClosedOrderError, ErasedOrderError, FieldError, RejectedOrderError
 from willcall.orders.history import Action, Actor, timeline_entry
 from willcall.orders.model import Order, Status, Ticket
@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 #: Most files, codes and addresses of one call.
 MAX_TICKETS = 50
+#: Most tickets that an order gets by hand in all calls: each of its events has all of them.
+MOST_ADDED = 500
 _CHUNK = 256 * 1_024
 
 Code = Annotated[
@@ -79,6 +81,8 @@ def complete_order(context: Context, order_id: str, new: NewTickets, actor: Acto
         after = complete(order, tickets, actor.ended_by, now)
         if after == order:
             return False
+        if count_by_hand(after) > MOST_ADDED:
+            raise RejectedOrderError([FieldError("", f"an order can get at most {MOST_ADDED} tickets by hand")])
         if _settle(context, order, after, actor, words.note):
             log.info("completed", order=order_id, account=order.account_key, tickets=len(after.tickets), by=actor.name)
             return True

@@ -76,6 +76,18 @@ def test_repeating_it_changes_nothing(make_system: Setup) -> None:
     assert (len(lines(h)), h.events()) == (1, ["order.fulfilled"])
 
 
+def test_an_order_gets_a_limited_number_of_tickets_by_hand(make_system: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    h = make_system()
+    h.submit(waiting())
+    monkeypatch.setattr("willcall.usecases.complete.MOST_ADDED", 3)
+    complete_order(h.context, "ord-1", NewTickets(codes=["1", "2"]), SHOP)
+    with pytest.raises(RejectedOrderError, match="an order can get at most 3 tickets by hand"):
+        complete_order(h.context, "ord-1", NewTickets(codes=["3", "4"]), SHOP)
+    assert complete_order(h.context, "ord-1", NewTickets(codes=["2", "3"]), SHOP)
+    assert not complete_order(h.context, "ord-1", NewTickets(codes=["1"]), SHOP)
+    assert [ticket.code for ticket in h.order().tickets] == ["1", "2", "3"]
+
+
 def test_without_files_it_takes_the_tickets_that_are_here(make_system: Setup) -> None:
     """One PDF for four people: the provider's count never completes such an order."""
     h = make_system()

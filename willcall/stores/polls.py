@@ -155,13 +155,14 @@ class PollStore:
         return sorted(found - {order.id})
 
     def claim_answer(
-        self, order_id: str, account: str, digest: str, claim_id: str, lease: float, *, user_list: bool
+        self, order_id: str, polled: Order, claim_id: str, lease: float, *, user_list: bool
     ) -> PollClaim | None:
-        """Claim an order for an answer that another one got, or return `None` if it has no use for it.
+        """Claim an order for the answer that `polled` got, or return `None` if it has no use for it.
 
-        `digest`: what the orders share (`Order.sharing`). `lease`: seconds until the order may be claimed again.
-        `user_list`: their reference stands for everything that a user bought.
+        `lease`: seconds until the order may be claimed again. `user_list`: their reference stands for everything that a
+        user bought.
         """
+        account, digest = polled.account_key, polled.sharing or ""
         reply = self._claim_answer(
             keys=[keys.order(order_id), keys.spec(order_id), keys.tickets(order_id), keys.sharing(account, digest)],
             args={
@@ -170,6 +171,7 @@ class PollStore:
                 "claim": claim_id,
                 "lease": milliseconds(lease),
                 "user_list": user_list,
+                "language": polled.language,
             },
         )
         if not reply:

@@ -162,13 +162,13 @@ def _share_answer(context: Context, account: Account, order: Order, result: Stat
     if result.response is None or not isinstance(result.outcome, Issued | PartlyIssued | NotReady | Missing):
         return
     started, user_list = time.monotonic(), account.adapter.is_user_list(order.reference)
+    if order.user_bound and not user_list:
+        return  # others may not get with their credentials what these got
     for order_id in context.stores.polls.sharers(order):
         if time.monotonic() > started + _SHARING_TIME:
             break
         claim_id = token_hex(6)
-        claim = context.stores.polls.claim_answer(
-            order_id, account.key, order.sharing or "", claim_id, lease, user_list=user_list
-        )
+        claim = context.stores.polls.claim_answer(order_id, order, claim_id, lease, user_list=user_list)
         if claim is None:
             continue
         read = read_response(context, account, claim.granted_order, result.response)

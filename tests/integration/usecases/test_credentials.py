@@ -93,6 +93,16 @@ def test_an_order_is_polled_with_its_users_credentials_until_it_ends(
     assert token not in f"{order!r} {json.dumps(order_to_json(order))} {shown.out} {shown.err}"
 
 
+@pytest.mark.parametrize(("provider", "first"), [("funtrips", "ord-1"), ("funtrips", "ord-2"), ("paylogic", "ord-1")])
+def test_an_answer_is_not_shared_with_other_credentials(system: System, provider: str, first: str) -> None:
+    bought(system, provider)
+    submit(system.context, {"id": "ord-1", "provider": provider, "reference": "bought-1", "quantity": 1})
+    for order_id, token in (("ord-2", None), ("ord-3", OTHER)):
+        place(system, provider, order_id, token, reference="bought-1", allow_duplicate=True)
+    assert system.poll(first).status is Status.FULFILLED
+    assert system.order("ord-3").tickets == ()
+
+
 @providers
 def test_rejected_credentials_are_that_orders_trouble(system: System, provider: str) -> None:
     bought(system, provider)

@@ -110,6 +110,14 @@ def test_duplicates_share_one_minimum_interval(system: System) -> None:
     assert claim("ord-3") == "go"
 
 
+@pytest.mark.parametrize(("language", "attempts"), [("en", 1), ("nl", 0)])
+def test_duplicates_in_one_language_share_an_answer(system: System, language: str, attempts: int) -> None:
+    system.submit(OrderScript(provider="tixstock", reference="o-1", quantity=2, ready_after=600), language="en")
+    submit(system.context, payload("ord-2", allow_duplicate=True, language=language))
+    system.poll()
+    assert system.order("ord-2").attempts == attempts
+
+
 def test_pushes_reach_all_duplicates(harness: WebhookHarness) -> None:
     system = harness.system
     submit(system.context, payload("ord-1"))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from willcall.orders.model import OPEN, Attention, Order, Status
 from willcall.stores import keys
 from willcall.stores.codec import milliseconds, seconds, updated_at
-from willcall.stores.dated_lists import DatedMember, DatedSpan, count_dated, read_dated
+from willcall.stores.dated_lists import MOST_LOOKED, DatedMember, DatedSpan, count_dated, read_dated
 from willcall.stores.orders import OrderStore
 
 if TYPE_CHECKING:
@@ -135,8 +135,8 @@ class OrderListing:
             members, following = self._dated(query, limit, cursor)
             names = [member.order_id for member in members]
         else:
-            entries = self._entries(query, _position(cursor), limit + 1)
-            names, following = [name for name, _ in entries[:limit]], _cursor(entries, limit)
+            entries, following = self._entries(query, _position(cursor), limit)
+            names = [name for name, _ in entries]
         return ListingPage([order for order in self._orders.get_many(names) if order], following)
 
     def events_ahead(self, accounts: Sequence[str], bounds: Sequence[float]) -> list[list[int]]:
@@ -206,17 +206,28 @@ class OrderListing:
         orders = self._orders.get_many([order_id for order_id, _ in named])
         return AttentionSummary([order for order in orders if order and order.attention], tally)
 
-    def _entries(self, query: OrderFilter, newest: int | None, limit: int) -> list[tuple[str, float]]:
-        """Return the `limit` newest orders of a query, older than `newest`, with their submission numbers."""
+    def _entries(
+        self, query: OrderFilter, newest: int | None, limit: int
+    ) -> tuple[list[tuple[str, float]], str | None]:
+        """Return the newest orders of a query, older than `newest`, with their submission numbers; and the cursor.
+
+        After so many orders that do not match, a page ends. Its cursor leads to the rest.
+        """
         indexes = self._indexes(query)
         if query.group is None and (query.attention is None or (query.status is None and not query.open_only)):
-            return self._newest(indexes, newest, limit)
+            entries = self._newest(indexes, newest, limit + 1)
+            return entries[:limit], _cursor(entries, limit)
         found: list[tuple[str, float]] = []
-        while len(found) < limit and (looked := self._newest(indexes, newest, LOOK)):
+        for _ in range(MOST_LOOKED // LOOK):
+            looked = self._newest(indexes, newest, LOOK)
             states = self._read_fields([order_id for order_id, _ in looked])
             found += [entry for entry, fields in zip(looked, states, strict=True) if query.matches(fields)]
+            if len(found) > limit:
+                return found[:limit], _cursor(found, limit)
+            if len(looked) < LOOK:
+                return found, None
             newest = int(looked[-1][1])
-        return found[:limit]
+        return found, str(newest)
 
     def _dated(self, query: OrderFilter, limit: int, cursor: str | None) -> tuple[list[DatedMember], str | None]:
         """Return the orders of a list by event or last change, and the cursor of those behind them."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.integration.stores.conftest import ACCOUNT, StoreHarness
 from tests.waiting import wait_until
 from willcall.orders.model import OPEN, Attention, Status
-from willcall.stores import dated_lists, keys
+from willcall.stores import dated_lists, keys, listing
 from willcall.stores.listing import OrderFilter
 
 EVENT = 1_900_000_000.0
@@ -155,6 +155,17 @@ def test_a_page_ends_after_many_that_do_not_match(evening: StoreHarness, monkeyp
     monkeypatch.setattr(dated_lists, "MOST_LOOKED", 4)
     found = list(pages(evening, OrderFilter(event_after=EVENT, account=ACCOUNT, group="hamlet")))
     assert [order_id for page in found for order_id in page] == ["a", "b"]
+
+
+def test_a_page_of_a_group_ends_after_many_orders_that_do_not_match(
+    harness: StoreHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "LOOK", 2)
+    monkeypatch.setattr(listing, "MOST_LOOKED", 4)
+    for name in "abcdef":
+        harness.submit(name, group="hamlet")
+    end(harness, "a")
+    assert list(pages(harness, OrderFilter(group="hamlet", status=Status.FULFILLED))) == [[], ["a"]]
 
 
 @given(

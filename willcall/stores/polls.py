@@ -148,11 +148,17 @@ class PollStore:
                 return PollClaim(other, now / 1_000)
 
     def sharers(self, order: Order) -> list[str]:
-        """Return the other orders of the same user's list, which share its answers."""
+        """Return the other orders of the same user's list, which share its answers.
+
+        None if the order's credentials were replaced since it was claimed: perhaps the answer is another user's.
+        """
         if not order.sharing:
             return []
-        found = cast("set[str]", self._redis.smembers(keys.sharing(order.account_key, order.sharing)))
-        return sorted(found - {order.id})
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.hget(keys.order(order.id), "sharing")
+        pipe.smembers(keys.sharing(order.account_key, order.sharing))
+        sharing, found = cast("tuple[str | None, set[str]]", pipe.execute())
+        return sorted(found - {order.id}) if sharing == order.sharing else []
 
     def claim_answer(
         self, order_id: str, polled: Order, claim_id: str, lease: float, *, user_list: bool

@@ -10,14 +10,17 @@ from schedules.sweeps import run_sweep
 from tests.integration.usecases.conftest import Setup, System
 from willcall.orders.errors import ClosedOrderError, RejectedOrderError
 from willcall.orders.history import Actor
-from willcall.orders.model import Attention, Status
+from willcall.orders.model import Attention, Order, Status
 from willcall.orders.serialization import order_to_json
 from willcall.orders.submission import parse_submission
+from willcall.providers.base import Account
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 from willcall.stores.accounts import AccountHealth
 from willcall.stores.dead_letters import DeadLetterReason
-from willcall.usecases.credentials import replace_credentials
+from willcall.usecases import poll_once
+from willcall.usecases.context import Context
+from willcall.usecases.credentials import account_of, replace_credentials
 from willcall.usecases.dead_letters import dead_letter_schema
 from willcall.usecases.documents import fetch_documents
 from willcall.usecases.downloads import DownloadResult
@@ -101,6 +104,23 @@ def test_an_answer_is_not_shared_with_other_credentials(system: System, provider
         place(system, provider, order_id, token, reference="bought-1", allow_duplicate=True)
     assert system.poll(first).status is Status.FULFILLED
     assert system.order("ord-3").tickets == ()
+
+
+@providers
+def test_an_answer_to_replaced_credentials_is_not_shared_with_orders_of_the_earlier_ones(
+    system: System, provider: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bought(system, provider, quantity=2)
+    for order_id in ("ord-1", "ord-2"):
+        place(system, provider, order_id, OTHER)
+
+    def account_after_a_change(context: Context, account: Account, order: Order) -> Account | None:
+        replace_credentials(context, order.id, parsed(provider), ANNA)
+        return account_of(context, account, order)
+
+    monkeypatch.setattr(poll_once, "account_of", account_after_a_change)
+    system.poll("ord-1")
+    assert system.order("ord-2").attempts == 0
 
 
 @providers

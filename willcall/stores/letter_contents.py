@@ -2,6 +2,7 @@
 
 import json
 import re
+import zlib
 from base64 import b64decode, b64encode
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ from willcall.orders.submission import id_from_task
 #: The argument of a submission that is never shown.
 _SECRET = "credentials"  # noqa: S105 - its name
 _NOT_SHOWN = "[not shown, because it contains credentials]"
+_COMPRESSED = "[not shown, because it is compressed]"
+#: Most bytes of a body after decompression, and kombu's name of the compression that can be read here.
+_MOST_BYTES, _ZLIB = 16 * 1024 * 1024, "application/x-gzip"
 #: Text that may be base64, and how the id of an order looks in a submission.
 _BASE64 = re.compile(rb"[A-Za-z0-9+/=]{24,}")
 _ID = re.compile(rb'\\*"id\\*":\s*\\*"([A-Za-z0-9._:@~-]+)\\*"')
@@ -41,6 +45,8 @@ def submits(raw: bytes, order_id: str) -> bool:
 
 def shown_text(raw: bytes) -> str:
     """Return a message as text, without credentials."""
+    if b'"compression"' in raw:
+        return _COMPRESSED
     if not any(_SECRET.encode() in text for text in _texts(raw)):
         return raw.decode(errors="backslashreplace")
     message = _read(raw)
@@ -66,9 +72,11 @@ def _read(raw: bytes) -> _Message | None:
         body = payload["body"]
         if payload["properties"].get("body_encoding") == "base64":
             body = b64decode(body)
+        if (payload.get("headers") or {}).get("compression") == _ZLIB:
+            body = zlib.decompressobj().decompress(body, _MOST_BYTES)
         decoded = json.loads(body)
         return _Message(payload, decoded) if isinstance(decoded[1], dict) else None
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, zlib.error):
         return None
 
 

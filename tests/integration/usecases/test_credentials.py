@@ -1,6 +1,7 @@
 """Orders with credentials of their own user: used for them alone, shown nowhere, forgotten at their end."""
 
 import json
+import zlib
 from base64 import b64decode, b64encode
 from typing import Any
 
@@ -18,6 +19,7 @@ from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 from willcall.stores.accounts import AccountHealth
 from willcall.stores.dead_letters import DeadLetterReason
+from willcall.stores.letter_contents import submits
 from willcall.usecases import poll_once
 from willcall.usecases.context import Context
 from willcall.usecases.credentials import account_of, replace_credentials
@@ -246,6 +248,18 @@ def test_submitting_again_changes_no_credentials(system: System) -> None:
     payload = {"id": "ord-1", "provider": "paylogic", "reference": "mine", "quantity": 1}
     assert not submit(system.context, {**payload, "credentials": credentials("paylogic", OTHER)}).new
     assert system.context.stores.credentials.get("ord-1") == credentials("paylogic")
+
+
+def test_a_compressed_dead_letter_is_not_shown_and_found_by_its_order(system: System) -> None:
+    body = json.dumps([[], {"id": "ord-1", "reference": "mine", "credentials": credentials("paylogic")}, {}])
+    compressed, content_encoding = b64encode(zlib.compress(body.encode())).decode(), {"body_encoding": "base64"}
+    headers = {"id": "t-1", "compression": "application/x-gzip"}
+    raw = json.dumps({"body": compressed, "headers": headers, "properties": content_encoding}).encode()
+    system.context.stores.dead_letters.add("willcall", DeadLetterReason.FAILED, raw)
+    (letter,) = system.context.stores.dead_letters.newest()
+    assert compressed not in dead_letter_schema(letter).raw
+    assert submits(raw, "ord-1")
+    assert not submits(raw, "ord-2")
 
 
 @pytest.mark.parametrize("encoding", ["base64", "utf-8"])

@@ -13,7 +13,10 @@ from willcall.orders.history import Actor
 from willcall.orders.policy import Rate
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
+from willcall.stores.commits import Commit
 from willcall.usecases.accounts import pause
+from willcall.usecases.amend import amend_order
+from willcall.usecases.commit import write_commit
 from willcall.usecases.context import Context
 from willcall.usecases.look import look, look_schema
 from willcall.usecases.submit import submit
@@ -143,6 +146,26 @@ def test_an_order_whose_hint_is_past_its_deadline_is_not_polled(make_system: Set
     (message,) = h.outbox.messages
     assert message.due == pytest.approx(h.order().deadline_at, abs=0.01)
     assert h.order().next_poll_at is None
+
+
+def test_a_hint_holds_although_somebody_amends_the_order_meanwhile(
+    make_system: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    h = make_system()
+    busy = {"do": "status", "status": 503, "retry_after": 500, "times": 1}
+    h.submit(tiqets(answers=(busy,)), not_before="2030-01-01T00:00:00Z")
+    h.redis.hset(keys.order("ord-1"), mapping={"last_poll": 1_000, "hint": 2_000})
+    looked: list[float | None] = []
+
+    def write_after_a_look(context: Context, commit: Commit) -> float | None:
+        looked.append(look(context, TIQETS, ANNA).until)
+        return write_commit(context, commit)
+
+    monkeypatch.setattr("willcall.usecases.amend.write_commit", write_after_a_look)
+    amend_order(h.context, "ord-1", {"callback_url": "http://127.0.0.1:9/hook"}, ANNA)
+    order = h.order()
+    assert order.hint_until == pytest.approx(looked[0], abs=0.01)
+    assert order.last_poll_at == pytest.approx(h.context.stores.accounts.now(), abs=60)
 
 
 def test_a_429_throttles_the_account(make_system: Setup) -> None:

@@ -79,8 +79,9 @@ if not keep and (not args.claim or slot) then
   remove('slot', 'shift', 'line', 'since', 'plan', 'express', 'override', 'overridden', 'stranded')
 end
 for field, value in pairs(fields) do
-  -- `attention` is written with its indexes, and `ask` belongs to the schedule.
-  if field ~= 'attention' and not (keep and field == 'ask') then
+  -- `attention` is written with its indexes, and `ask` belongs to the schedule. A look may have changed the last two.
+  local asked = field == 'last_poll' or field == 'hint'
+  if field ~= 'attention' and not (keep and field == 'ask') and (args.claim or not asked) then
     set[#set + 1] = field
     set[#set + 1] = value
   end

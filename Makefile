@@ -4,8 +4,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-# Tests wait for processes half of the time: four at once keep two cores busy, if idle ones take over the work of others.
-TESTERS = $(shell $(PYTHON) -c 'import os; print(os.cpu_count() * 2)') --dist worksteal
+# Tests wait for processes half of the time: four at once keep two cores busy.
+TESTERS = $(shell $(PYTHON) -c 'import os; print(os.cpu_count() * 2)')
 
 # Tests and demo start many processes: with Python's cache of compiled code each start costs a third less.
 unexport PYTHONDONTWRITEBYTECODE

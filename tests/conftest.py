@@ -1,6 +1,7 @@
 """What all tests share: one Redis server of their own, empty for each test."""
 
 import os
+import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
@@ -22,6 +23,10 @@ from willcall.usecases import downloads
 
 if TYPE_CHECKING:
     from redis import Redis
+
+# A shell has its background jobs ignore SIGINT, and so would the processes that tests stop by it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # On a laptop hypothesis looks for something new each time; CI says the same of the same commit. `make proof` looks
 # twenty times as long.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 import pytest
 
-from tests.waiting import wait_until
+from tests.waiting import STALL, wait_until
 from willcall.devtools.embedded_redis import free_port
 
 if TYPE_CHECKING:
@@ -95,7 +95,11 @@ class Running:
     def stop(self) -> None:
         if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGINT)
-            self._process.wait()
+            try:
+                self._process.wait(STALL)
+            except subprocess.TimeoutExpired:
+                os.killpg(self._process.pid, signal.SIGKILL)
+                raise
 
 
 def commands(section: str) -> "Iterator[tuple[str, list[str]]]":

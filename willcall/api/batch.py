@@ -63,7 +63,7 @@ def _results(
     orders = iter(context.stores.orders.get_many(ids))
     return tuple(
         _accepted(outcome, next(orders)) if isinstance(outcome, AcceptedOrder) else _rejected(item, outcome)
-        for item, outcome in zip(items, outcomes, strict=True)
+        for item, outcome in zip(map(_payload, items, read), outcomes, strict=True)
     )
 
 
@@ -72,6 +72,11 @@ def _read(item: Any, principal: Principal, idempotency_key: str | None, position
         return read_submission(item, principal, "order", idempotency_key, position)
     except ProblemError as error:
         return error
+
+
+def _payload(item: Any, read: dict[str, Any] | ProblemError) -> Any:
+    """Return what was submitted, with the id that was made of the key."""
+    return item if isinstance(read, ProblemError) else read
 
 
 def _accepted(result: AcceptedOrder, order: Order | None) -> BatchResult:

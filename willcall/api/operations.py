@@ -85,7 +85,10 @@ def trigger_sample(
     It says `"sample": true`, and its order does not exist. 409 if there is no address to send it to.
     """
     body = read_model(Trigger, payload)
-    result = trigger(context, body.status, principal.actor, url=body.callback_url, client=principal.client)
+    if body.client not in (None, principal.client) and not principal.actor.is_operator:
+        raise rejected([FieldError("client", "is decided by the key; leave it out")])
+    client = body.client or principal.client
+    result = trigger(context, body.status, principal.actor, url=body.callback_url, client=client)
     return SchemaResponse(trigger_schema(result))
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from http import HTTPStatus
+from math import ceil
 from typing import Any
 
 import structlog
@@ -127,7 +128,10 @@ def api_error_from(error: WillcallError) -> ProblemError:
         case DuplicateOrderError():
             return ProblemError(ProblemType.DUPLICATE, str(error))
         case ClosedOrderError() | NotNowError() | NothingToDeliverError() | UnusableDeadLetterError():
-            return ProblemError(ProblemType.CLOSED, str(error))
+            wait = error.wait if isinstance(error, NotNowError) else None
+            return ProblemError(
+                ProblemType.CLOSED, str(error), headers={"Retry-After": str(ceil(wait))} if wait else None
+            )
         case (
             UnknownOrderError()
             | UnknownAccountError()

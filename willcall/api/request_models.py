@@ -91,6 +91,9 @@ class Trigger(_RequestModel):
     callback_url: CallbackUrl | None = Field(
         default=None, description="Where to send it; by default to the configured callback URL."
     )
+    client: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = Field(
+        default=None, description="For operators: the client whose callback URL and secret to use."
+    )
 
 
 #: Each item is validated on its own: an invalid order does not make the batch invalid.

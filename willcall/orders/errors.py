@@ -52,7 +52,11 @@ class ClosedOrderError(WillcallError):
 
 
 class NotNowError(WillcallError):
-    """No request may be sent now; the message says why."""
+    """No request may be sent now; the message says why. `wait`: seconds until one may be, if that is known."""
+
+    def __init__(self, why: str, wait: float | None = None) -> None:
+        super().__init__(why)
+        self.wait = wait
 
 
 class ErasedOrderError(ClosedOrderError):

@@ -72,13 +72,14 @@ def look(context: Context, payload: Mapping[str, Any], actor: Actor, client: str
 def _claim(context: Context, account: Account, reference: str, known: str | None, *, check: bool = False) -> None:
     """Claim the look; with `check`, only find out whether it may be sent. Raises NotNowError."""
     claim = context.stores.lookups.claim(account.key, reference, known, account.polling.minimum, check=check)
+    wait = None if claim.at is None else max(1.0, claim.at - context.stores.accounts.now())
     match claim.verdict:
         case LookupVerdict.BUSY:
-            raise NotNowError("this reference is being polled at the moment; try again in some seconds")
+            raise NotNowError("this reference is being polled at the moment; try again in some seconds", wait)
         case LookupVerdict.WAIT:
-            raise NotNowError(f"no request about this reference is allowed before {rfc3339(claim.at)}")
+            raise NotNowError(f"no request about this reference is allowed before {rfc3339(claim.at)}", wait)
         case LookupVerdict.DUE:
-            raise NotNowError(f"this reference is about to be polled, at {rfc3339(claim.at)}")
+            raise NotNowError(f"this reference is about to be polled, at {rfc3339(claim.at)}", wait)
 
 
 def _take_token(context: Context, account: Account) -> Token:
@@ -89,7 +90,7 @@ def _take_token(context: Context, account: Account) -> Token:
         return_token(context, account, BookingKind.LIST, booking)
         if token.wait is None:
             raise NotNowError(f"account {account.key} is paused or stopped; see `willcall accounts`")
-        raise NotNowError(f"account {account.key} has no free request for another {token.wait:,.0f} s")
+        raise NotNowError(f"account {account.key} has no free request for another {token.wait:,.0f} s", token.wait)
     return token
 
 

@@ -128,13 +128,24 @@ def test_a_sweep_is_started_by_operators_alone(api: Running) -> None:
     problem(api.post("/v1/sweeps/polls", key=KEY), 403, "forbidden")
 
 
+def test_operators_name_the_client_that_gets_a_sample(api: Running) -> None:
+    sample = {"status": "fulfilled", "client": "shop"}
+    assert "no callback_url" in problem(api.post("/v1/trigger", sample, key=OPERATOR_KEY), 409, "closed")["detail"]
+    unknown = problem(api.post("/v1/trigger", {**sample, "client": "nobody"}, key=OPERATOR_KEY), 422, "rejected")
+    assert unknown["detail"] == "client: unknown client nobody"
+    refused = problem(api.post("/v1/trigger", sample, key=KEY), 422, "rejected")
+    assert refused["detail"] == "client: is decided by the key; leave it out"
+
+
 def test_a_look_over_http_says_what_came_of_it(api: Running) -> None:
     """Nothing listens at the address of this account."""
     body = {"provider": "tiqets", "reference": "2"}
     answer = api.post("/v1/look", body, key=OPERATOR_KEY)
     assert (answer.status_code, answer.json()["outcome"], answer.json()["tickets"]) == (200, "unavailable", [])
-    refused = problem(api.post("/v1/look", body, key=OPERATOR_KEY), 409, "closed")
+    soon = api.post("/v1/look", body, key=OPERATOR_KEY)
+    refused = problem(soon, 409, "closed")
     assert refused["detail"].startswith("no request about this reference is allowed before 20")
+    assert int(soon.headers["Retry-After"]) > 0
     problem(api.post("/v1/look", {"provider": "tiqets"}), 422, "rejected")
 
 

@@ -145,5 +145,8 @@ def test_a_batch_takes_one_key_for_all_orders_without_an_id(api: Running) -> Non
     assert [result["id"] for result in again["results"]] == ids
     assert len(set(ids)) == 4
     assert ids[3] == "own"
+    refused = {"orders": [order(None, reference="1000000", quantity=9)]}
+    [result] = api.post("/v1/orders:batch", refused, headers=headers).json()["results"]
+    assert (result["status_code"], result["id"]) == (409, ids[0])
     other = api.post("/v1/orders", order(None), headers=headers, key=RIVAL_KEY)
     assert other.status_code == 409

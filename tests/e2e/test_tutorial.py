@@ -148,7 +148,8 @@ def test_the_tutorial_does_what_it_says(tmp_path: Path) -> None:
         attempts = {shape(line) for line in polled if "not ready" in line}
         assert attempts <= {shape(line) for line in reader.type(order).splitlines()}
 
-        wait_until(lambda: receiver.lines[1:] == shown("6"))
+        wait_until(lambda: len(receiver.lines) > len(shown("6")), 5 * STALL)
+        assert receiver.lines[1:] == shown("6")
         (delivered, told), (follow, followed) = commands("6")
         wait_until(lambda: {*map(shape, told[1:])} <= {*map(shape, reader.type(delivered).splitlines())})
         feed = reader.start(follow, opened)

@@ -3,7 +3,7 @@
 An order remembers a snapshot of what its backend was last notified of. Whatever differs from it is a change, whoever
 made it and whenever it is noticed: a poll, a push, a downloaded document, or an account that was parked.
 
-Of several changes that come together, one event stands for all: that of the status, else `order.updated`, else
+If several things change together, one event reports them all: that of the status, else `order.updated`, else
 `order.attention`, else `order.at_risk`. Each event carries the whole order.
 """
 

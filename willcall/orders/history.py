@@ -27,7 +27,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts. `name` stands in histories and logs; `is_operator`: they run Willcall, a backend does not."""
+    """Who acts. `name` appears in histories and logs; `is_operator`: they run Willcall, a backend does not."""
 
     name: str
     is_operator: bool = True

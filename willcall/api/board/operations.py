@@ -20,7 +20,7 @@ from willcall.views.formatting import describe_look, format_count
 router = APIRouter(route_class=BoardRoute, include_in_schema=False)
 
 _PAGE = "/operations"
-#: Since when events are delivered again: seconds, and their label. 0 stands for any time.
+#: Since when events are delivered again: seconds, and their label. 0 means any time.
 _SINCE = ((3_600, "the last hour"), (21_600, "the last 6 hours"), (86_400, "the last day"), (604_800, "the last week"))
 
 

@@ -93,7 +93,7 @@ def test_no_token_goes_to_an_order_while_a_more_urgent_one_waits(
     assert set(played.submitted) - played.touched <= set(first), "every order is polled"
     compared = {order_id: at for order_id, at in first.items() if order_id not in played.touched}
     # Slots are promised a moment before, and not exchanged for less than a second.
-    notice, gain = interval + 0.5, max(interval, 1.0) + 0.5
+    notice, gain = interval + 0.5, max(interval, 1.0) + 1.0
     for urgent, at in compared.items():
         since, event = played.submitted[urgent]
         if event is None:

@@ -3,10 +3,6 @@
 import time
 from collections.abc import Callable
 
-from redis import Redis
-
-from willcall.devtools.embedded_redis import EmbeddedRedis
-
 #: Seconds that may pass between two steps of a test, as a busy machine stands still now and then. By so much may a
 #: moment differ from "now", where what it must not be is much farther away.
 STALL = 60.0
@@ -18,13 +14,6 @@ def wait_until(true: Callable[[], object], seconds: float = 2 * STALL) -> None:
     while not true():
         assert time.monotonic() < deadline, "it did not come true in time"
         time.sleep(0.05)
-
-
-def crash(server: EmbeddedRedis) -> None:
-    """Kill Redis once its file holds all it received: while the disk is busy it holds writes back, for two seconds."""
-    with Redis.from_url(server.url) as client:
-        wait_until(lambda: client.info("persistence")["aof_buffer_length"] == 0)
-    server.kill()
 
 
 class Clock:

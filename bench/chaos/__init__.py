@@ -9,8 +9,8 @@ provider sent.
 
 - A worker that is frozen between its claim and its request for longer than the margin of its lease (5 s) may poll while
   another one does. Workers are frozen for less than that here, so two requests at once are always a failure.
-- Redis runs with `appendfsync everysec`, which may lose the last second when the machine dies. Here only the process
-  dies, which loses nothing that was acknowledged, as Redis writes the file before it replies.
+- With `appendfsync everysec`, Redis may lose the last second when the machine dies, and while the disk is busy when it
+  is killed. Here it runs with `appendfsync no` and only the process dies: it writes the file before it replies.
 - A hint is lost with the worker that received it. The lease of the order is longer than any hint of this run, so the
   order is not polled too early. But a 429 applies to the whole account, and other orders may be polled until the
   account's state has it.

@@ -113,6 +113,8 @@ class EmbeddedRedis:
             "requirepass": self._password,
             "dir": f'"{self.folder.resolve()}"',
             "appendonly": "yes",
+            # A killed server loses nothing: with `everysec`, it replies before it writes while the disk is busy.
+            "appendfsync": "no",
             "save": '""',
             "maxmemory-policy": "noeviction",
             "daemonize": "no",

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.integration.stores.conftest import ACCOUNT, RATE, StoreHarness
-from tests.waiting import STALL, crash
+from tests.waiting import STALL
 from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.orders.model import Attempt, Attention, Status
 from willcall.stores import keys
@@ -382,7 +382,7 @@ def test_state_survives_a_crash_of_redis(harness: StoreHarness, redis_server: Em
     harness.submit()
     harness.commit(harness.go(), due_at=harness.now() + 3_600)
     before = harness.order()
-    crash(redis_server)
+    redis_server.kill()
     redis_server.start()
     assert harness.order() == before
     assert harness.claim(seq=2).verdict is PollVerdict.WAIT

@@ -10,7 +10,7 @@ import pytest
 from redis import Redis
 
 from tests.integration.transport.conftest import Workers
-from tests.waiting import crash, wait_until
+from tests.waiting import wait_until
 from willcall.devtools.embedded_redis import EmbeddedRedis
 
 WAITING = 200
@@ -86,7 +86,7 @@ def test_redis_may_crash_while_tasks_are_delayed_and_others_run(
         workers.app.send_task("work", ("at-work", str(workers.gate)))
         wait_until(lambda: workers.ledger("began"))
         send_notes(workers, WAITING, first=1, spread=1)
-        crash(own_server)
+        own_server.kill()
         wait_until(lambda: "refused" in workers.log())
         own_server.start()
 

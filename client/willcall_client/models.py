@@ -74,6 +74,27 @@ class Problem(Model):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TicketEvent(Model):
+    """What a ticket is for. The times are RFC 3339."""
+
+    id: str | None = None
+    title: str | None = None
+    starts_at: str | None = None
+    ends_at: str | None = None
+    venue: str | None = None
+    city: str | None = None
+    country: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Money(Model):
+    """An amount as a decimal number, and its currency."""
+
+    amount: str
+    currency: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Ticket(Model):
     """What the customer needs to get in."""
 
@@ -98,6 +119,25 @@ class Ticket(Model):
     """
     content_type: str | None = None
     """The media type of `document`, detected from its content; None without a document."""
+    id: str | None = None
+    """Stays the same for as long as the order has the ticket; None from a server of release 0.2.0."""
+    entrance_id: str | None = None
+    """The same for all parts of one entrance, such as a PDF and its wallet passes."""
+    covers: int | None = 1
+    """How many people the entrance lets in; None if that is unknown."""
+    wallet: str | None = None
+    """Whose wallet the pass is for: `apple`, `google`"""
+    title: str | None = None
+    """What was bought, in the order's language if the provider has it."""
+    entrance: str | None = None
+    """Which entrance to use."""
+    seat_label: str | None = None
+    """The seat as people read it."""
+    event: TicketEvent | None = None
+    price: Money | None = None
+    fee: Money | None = None
+    holder: Mapping[str, Any] | None = field(default=None, repr=False)
+    """The personal data on the ticket; None unless the account has `keep_holder = true`."""
 
     @property
     def file_name(self) -> str | None:
@@ -117,6 +157,20 @@ class Needs(Model):
     """Where it can be done; None if that is unknown."""
     detail: str | None = None
     """What to do, for people."""
+    form: Mapping[str, Any] | None = None
+    """The fields to fill in, by name, as the provider describes them; None if that is unknown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderDocument(Model):
+    """A file of the order rather than of one ticket."""
+
+    kind: str
+    """`receipt`, `instructions`, `proof`, `tickets`"""
+    document: str | None
+    """The id of the stored file; None until it is stored, and for good if the address leads to a page."""
+    url: str | None = field(repr=False)
+    content_type: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,6 +215,10 @@ class Order(Model):
     """Whether the event is near and tickets are missing."""
     needs: Needs | None = None
     """What somebody has to do before the tickets are issued; None if nothing is known."""
+    expected_at: datetime | None = None
+    """When the provider says that it will issue the tickets."""
+    documents: tuple[OrderDocument, ...] = ()
+    """Files of the order rather than of one ticket."""
     erased_at: datetime | None = None
     """When the order was erased: only its id, times and outcomes are left then. None otherwise."""
 

@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 from random import Random
 
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from tests.property.strategies import (
@@ -29,13 +29,21 @@ randoms = st.integers(0, 2**32).map(Random)
 DAY, HOUR = 86_400.0, 3_600.0
 
 
+def deadline_of(order: Order, outcome: Outcome, policy: PollPolicy) -> float:
+    """The deadline after an outcome: the ceiling counts from a plausible date that the provider announces."""
+    announced = outcome.not_before or 0.0
+    if order.status in FINAL or not NOW < announced <= NOW + 400 * DAY:
+        return order.deadline_at
+    return max(order.submitted_at, order.not_before or 0.0, announced) + policy.ceiling
+
+
 def hint_of(order: Order, outcome: Outcome, policy: PollPolicy) -> float:
     """The moment before which the provider must not be asked, worked out from the words of the contract."""
     wait, moment = outcome.retry_after or 0.0, outcome.not_before or 0.0
     asked = NOW + wait
     if wait > DAY:  # no plausible wait
         account = isinstance(outcome, Throttled) or (isinstance(outcome, Unauthorized) and outcome.whole_account)
-        asked = NOW + HOUR if account or order.status in FINAL else order.deadline_at
+        asked = NOW + HOUR if account or order.status in FINAL else deadline_of(order, outcome, policy)
     if isinstance(outcome, Throttled) and asked <= NOW:
         asked = NOW + policy.throttle_pause
     return max(asked, moment if moment <= NOW + 400 * DAY else 0.0)
@@ -86,6 +94,7 @@ def test_a_429_throttles_an_account_for_at_most_a_day(
 def test_an_operator_may_poll_before_an_announced_date_but_not_before_a_hint(
     order: Order, outcome: Outcome, policy: PollPolicy, rng: Random
 ) -> None:
+    assume((outcome.retry_after or 0.0) <= DAY)
     after = decide(order, outcome, policy, NOW, rng).order
     unannounced = decide(order, replace(outcome, not_before=None), policy, NOW, rng).order
     assert earliest_poll_at(after, policy) == earliest_poll_at(unannounced, policy)
@@ -100,7 +109,7 @@ def test_an_operator_may_poll_before_an_announced_date_but_not_before_a_hint(
 )
 def test_no_attempt_after_the_deadline(order: Order, outcome: Outcome, policy: PollPolicy, rng: Random) -> None:
     decision = decide(order, outcome, policy, NOW, rng)
-    assert decision.wake_at is None or NOW < decision.wake_at <= order.deadline_at
+    assert decision.wake_at is None or NOW < decision.wake_at <= deadline_of(order, outcome, policy)
 
 
 @given(orders(st.just(Status.FULFILLED)), answers_to_wait_for, policies(), randoms, st.floats(NOW - 100, NOW + 200_000))
@@ -130,9 +139,10 @@ def test_a_back_off_past_the_deadline_becomes_one_last_attempt_at_it(
     decision = decide(order, outcome, policy, NOW, rng)
     if decision.order.status in OPEN and not decision.waits_for_account:
         floor = max(hint_of(order, outcome, policy), NOW + policy.minimum)
-        if floor > order.deadline_at:
+        deadline = deadline_of(order, outcome, policy)
+        if floor > deadline:
             assert decision.order.next_poll_at is None
-            assert decision.wake_at == order.deadline_at
+            assert decision.wake_at == deadline
         else:
             assert decision.order.next_poll_at is not None
 
@@ -140,7 +150,23 @@ def test_a_back_off_past_the_deadline_becomes_one_last_attempt_at_it(
 @given(orders(), answers_to_wait_for, policies(), randoms)
 def test_an_order_past_its_deadline_expires(order: Order, outcome: Outcome, policy: PollPolicy, rng: Random) -> None:
     order = replace(order, deadline_at=NOW)
-    assert decide(order, outcome, policy, NOW, rng).order.status is Status.EXPIRED
+    expired = decide(order, outcome, policy, NOW, rng).order.status is Status.EXPIRED
+    assert expired == (deadline_of(order, outcome, policy) <= NOW)
+
+
+@given(orders(), answers_to_wait_for, policies(), st.integers(1, 400 * 86_400), st.integers(1, 400 * 86_400))
+def test_an_announced_date_that_moves_moves_the_deadline_with_it(
+    order: Order, outcome: Outcome, policy: PollPolicy, first: int, second: int
+) -> None:
+    """But never to before the ceiling after submission or `not_before`, and an implausible date moves nothing."""
+    rng = Random(0)
+    after = decide(order, replace(outcome, not_before=NOW + first), policy, NOW, rng).order
+    assert after.expected_at == NOW + first
+    assert after.deadline_at == max(order.submitted_at, order.not_before or 0.0, NOW + first) + policy.ceiling
+    moved = decide(after, replace(outcome, not_before=NOW + second), policy, NOW, rng).order
+    assert moved.deadline_at == max(order.submitted_at, order.not_before or 0.0, NOW + second) + policy.ceiling
+    ignored = decide(after, replace(outcome, not_before=NOW + 401 * DAY), policy, NOW, rng).order
+    assert (ignored.expected_at, ignored.deadline_at) == (after.expected_at, after.deadline_at)
 
 
 @given(orders(status=st.sampled_from(sorted(FINAL))), outcomes, policies(), randoms)

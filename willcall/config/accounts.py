@@ -77,6 +77,7 @@ class _AccountTable(ConfigTable):
     """What an account's table has beside other tables and credentials."""
 
     retention: Positive | None = None
+    keep_holder: bool = False
 
 
 #: The tables within an account's table.
@@ -190,6 +191,7 @@ def _read_account(adapter: Adapter, name: str, table: dict[str, Any], errors: li
         http=HttpLimits(**http.model_dump(exclude={"proxy", "ca_file"})),
         route=http.route,
         retention=settings.retention,
+        keep_holder=settings.keep_holder,
     )
 
 

@@ -8,20 +8,22 @@ If several things change together, one event reports them all: that of the statu
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any, Self
 
-from willcall.orders.model import Attention, Order, Status, Ticket
-from willcall.orders.serialization import order_needs, ticket_to_json
+from willcall.orders.model import Attention, DocumentKind, Order, Status, Ticket
+from willcall.orders.serialization import document_schema, order_needs, ticket_to_json
 from willcall.orders.ticket_documents import DOCUMENT_ERROR, lacks_document
 from willcall.orders.ticket_identity import LISTED
 
 _NONE = "-"
+#: Members of a ticket that say nothing about it.
+_IDS = frozenset({"id", "entrance_id"})
 #: Kinds of tickets whose `url` is only where Willcall fetches the document.
-_FILES = frozenset({"pdf", "image", "archive", "barcode"})
+_FILES = frozenset({"pdf", "image", "archive", "barcode", *(kind.value for kind in DocumentKind)})
 
 
 class Update(StrEnum):
@@ -50,7 +52,7 @@ class Snapshot:
         attention, needs = order.attention, order_needs(order)
         return cls(
             order.status.value,
-            _tickets_digest(order.tickets),
+            _content_digest(order),
             attention.value if attention and attention is not Attention.UNDELIVERABLE else _NONE,
             _digest(needs.to_json()) if needs else _NONE,
         )
@@ -63,7 +65,7 @@ class Snapshot:
         """
         if order.notified:
             return cls(*order.notified.split(" "))
-        return cls(order.status.value, _tickets_digest(order.tickets))
+        return cls(order.status.value, _content_digest(order))
 
     def __str__(self) -> str:
         return f"{self.status} {self.tickets} {self.attention} {self.needs}"
@@ -97,18 +99,22 @@ def _lacks_file(ticket: Ticket) -> bool:
     return lacks_document(ticket) and DOCUMENT_ERROR not in ticket.extra
 
 
-def _tickets_digest(tickets: Iterable[Ticket]) -> str:
-    """Return a digest of tickets. Their order is no part of it."""
-    return _digest(sorted(json.dumps(_visible(ticket_to_json(ticket)), sort_keys=True) for ticket in tickets))
+def _content_digest(order: Order) -> str:
+    """Return a digest of the tickets and documents, whatever their sequence."""
+    parts = [_visible(ticket_to_json(ticket)) for ticket in order.tickets]
+    parts += [_visible({**document_schema(document).to_json(), "extra": {}}) for document in order.documents]
+    return _digest(sorted(json.dumps(part, sort_keys=True) for part in parts))
 
 
 def _visible(ticket: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a backend sees of a ticket, without what changes although the ticket does not.
+    """Return what a backend sees of a ticket or document, without what changes although the ticket does not.
 
     An address of a file may be signed anew in each answer; the backend gets the file itself. A field without a value
     is left out, so that a release with more fields changes no digest.
     """
-    seen = {name: value for name, value in ticket.items() if value not in (None, {}, [])}
+    seen = {name: value for name, value in ticket.items() if name not in _IDS and value not in (None, {}, [])}
+    if seen.get("covers") == 1:
+        del seen["covers"]
     seen["extra"] = {name: value for name, value in ticket["extra"].items() if name != LISTED}
     if ticket["document"]:
         seen.pop("url", None)

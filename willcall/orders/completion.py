@@ -6,6 +6,7 @@ from dataclasses import replace
 from willcall.orders.model import EndedBy, Order, Status, Ticket, TicketKind
 from willcall.orders.ticket_documents import TicketFile, attach_file
 from willcall.orders.ticket_identity import mark_pushed
+from willcall.orders.ticket_ids import with_ids
 from willcall.orders.ticket_merging import merge_pushed
 
 #: Key in `Ticket.extra` of a ticket that somebody added.
@@ -24,7 +25,7 @@ def complete(order: Order, added: Sequence[Ticket], by: EndedBy, now: float) -> 
 
     Any status becomes `fulfilled`. An order that is fulfilled already only gets the tickets.
     """
-    tickets = merge_pushed(order.tickets, added)
+    tickets = with_ids(merge_pushed(order.tickets, added), order.tickets)
     if order.status is Status.FULFILLED:
         return replace(order, tickets=tickets)
     return replace(

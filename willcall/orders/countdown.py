@@ -92,4 +92,4 @@ def _needs_operator(order: Order, outcome: Outcome) -> bool:
     """
     if order.attention is Attention.UNAUTHORIZED:
         return not isinstance(outcome, Unavailable)
-    return order.attention in {Attention.NOT_FOUND, Attention.PERSONALIZATION}
+    return order.attention in {Attention.NOT_FOUND, Attention.PERSONALIZATION, Attention.APPROVAL}

@@ -12,7 +12,7 @@ from random import Random
 
 from willcall.orders.completion import is_completed_by_hand
 from willcall.orders.countdown import next_poll
-from willcall.orders.hints import FALLBACK_WAIT, hint_until, throttled_until
+from willcall.orders.hints import FALLBACK_WAIT, announced_until, hint_until, throttled_until
 from willcall.orders.model import (
     CANCELLED_REASON,
     FINAL,
@@ -23,6 +23,7 @@ from willcall.orders.model import (
     Ticket,
     can_become,
 )
+from willcall.orders.order_documents import merge_documents
 from willcall.orders.outcomes import (
     Cancelled,
     Declined,
@@ -35,10 +36,12 @@ from willcall.orders.outcomes import (
     Throttled,
     Unauthorized,
     Unavailable,
+    attention_of,
 )
 from willcall.orders.policy import PollPolicy
 from willcall.orders.ticket_admissions import count_admissions
 from willcall.orders.ticket_identity import admits_someone, any_pushed
+from willcall.orders.ticket_ids import with_ids
 from willcall.orders.ticket_merging import merge_polled
 
 #: A final order is polled once more to confirm its status. It is given up after this many polls without an answer.
@@ -94,7 +97,9 @@ def decide(order: Order, outcome: Outcome, policy: PollPolicy, now: float, rng: 
         forbidden_polls=_forbidden_polls(order, outcome),
         missing_since=(order.missing_since or now) if isinstance(outcome, Missing) else None,
         expected=_expected(order, outcome),
+        documents=merge_documents(order.documents, outcome.documents),
     )
+    order = _with_announcement(order, outcome, policy, now)
     match outcome:
         case Issued(tickets):
             order = _with_tickets(order, tickets)
@@ -157,7 +162,21 @@ def cancel(order: Order, now: float, by: EndedBy) -> Order:
 
 
 def _with_tickets(order: Order, tickets: Sequence[Ticket]) -> Order:
-    return replace(order, tickets=merge_polled(order.tickets, tickets, final=order.status in FINAL))
+    merged = merge_polled(order.tickets, tickets, final=order.status in FINAL)
+    return replace(order, tickets=with_ids(merged, order.tickets))
+
+
+def _with_announcement(order: Order, outcome: Outcome, policy: PollPolicy, now: float) -> Order:
+    """Return the order with the date at which the provider says that it will issue, and the deadline that follows.
+
+    The ceiling then counts from that date. A date that moves moves the deadline with it, but never to before the
+    ceiling after submission (or `not_before`). An implausible date is ignored.
+    """
+    announced = announced_until(outcome.not_before, now)
+    if announced is None or order.status in FINAL:
+        return order
+    start = max(order.submitted_at, order.not_before or 0.0, announced)
+    return replace(order, expected_at=announced, deadline_at=start + policy.ceiling)
 
 
 def _expected(order: Order, outcome: Outcome) -> int | None:
@@ -194,9 +213,9 @@ def _keep_polling(order: Order, outcome: Outcome, policy: PollPolicy, now: float
     final = order.status in FINAL
     hint = _hint(outcome, signal, policy, now, None if final else order.deadline_at)
     blocked_until = hint if signal in _BLOCKS_THE_ACCOUNT else None
-    needed_by = outcome.needed_by if isinstance(outcome, NotReady | PartlyIssued) else order.needed_by
+    needs = outcome.needs if isinstance(outcome, NotReady | PartlyIssued) else order.needs
     attention = _attention(order, outcome, policy, now)
-    order = replace(order, attention=attention, needed_by=needed_by, hint_until=hint, next_poll_at=None)
+    order = replace(order, attention=attention, needs=needs, hint_until=hint, next_poll_at=None)
     summary = outcome.detail or outcome.provider_status or type(outcome).__name__
     if final and (signal in _ABOUT_THE_ORDER or order.unanswered_polls >= MAX_UNANSWERED_LATE_CHECKS):
         return Decision(order, None, f"{summary}; stays {order.status}", signal)
@@ -240,8 +259,8 @@ def _attention(order: Order, outcome: Outcome, policy: PollPolicy, now: float) -
     if order.status is Status.FULFILLED:
         return order.attention
     match outcome:
-        case NotReady(attention=attention) | PartlyIssued(attention=attention):
-            return attention
+        case NotReady() | PartlyIssued():
+            return attention_of(outcome)
         case Missing():
             since = now if order.missing_since is None else order.missing_since
             return Attention.NOT_FOUND if now - since >= policy.missing_grace else None

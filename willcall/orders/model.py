@@ -56,6 +56,7 @@ class Attention(StrEnum):
     NOT_FOUND = "not_found"
     MALFORMED = "malformed"
     PERSONALIZATION = "personalization"
+    APPROVAL = "approval"
     UNDELIVERABLE = "undeliverable"
 
 
@@ -94,6 +95,28 @@ class TicketStatus(StrEnum):
     VOID = "void"
 
 
+class Need(StrEnum):
+    """What somebody has to do before tickets are issued."""
+
+    PERSONALIZATION = "personalization"
+    APPROVAL = "approval"
+    PAYMENT = "payment"
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What an order needs from somebody: until when (epoch seconds), and where, if the provider says so.
+
+    `detail` is a sentence for people. `form` has the fields to fill in, by name, as the provider describes them.
+    """
+
+    what: Need
+    until: float | None = None
+    url: str | None = field(default=None, repr=False)
+    detail: str | None = None
+    form: Mapping[str, Any] | None = None
+
+
 class DeliverySpeed(StrEnum):
     """How fast the provider is known to issue. A `delayed` order is polled at the interval from the start."""
 
@@ -102,11 +125,35 @@ class DeliverySpeed(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class TicketEvent:
+    """What a ticket is for. The times are RFC 3339."""
+
+    id: str | None = None
+    title: str | None = None
+    starts_at: str | None = None
+    ends_at: str | None = None
+    venue: str | None = None
+    city: str | None = None
+    country: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount as a decimal number, such as `10.00`, and its currency (ISO 4217)."""
+
+    amount: str
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ticket:
     """What the customer shows at the entrance.
 
-    `document` is the id of the stored file and `content_type` its media type, detected from its bytes. `extra` has what
-    the provider sent beyond these fields.
+    `id` stays the same as long as the order has the ticket; see `ticket_ids.py`. Parts of one entrance, such as a PDF
+    and its wallet pass, share `entrance_id`. `covers` is how many people it lets in, `None` if that is unknown.
+    `document` is the id of the stored file and `content_type` its media type, detected from its bytes. `title` is what
+    was bought. `holder` has the personal data on it, which is stored only for accounts that ask for it. `extra` has
+    what the provider sent beyond these fields.
     """
 
     kind: TicketKind
@@ -120,8 +167,19 @@ class Ticket:
     valid_from: str | None = None
     valid_until: str | None = None
     status: TicketStatus = TicketStatus.VALID
+    title: str | None = None
+    entrance: str | None = None
+    seat_label: str | None = None
+    event: TicketEvent | None = None
+    price: Money | None = None
+    fee: Money | None = None
+    holder: Mapping[str, Any] | None = field(default=None, repr=False)
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
     content_type: str | None = None
+    id: str | None = None
+    entrance_id: str | None = None
+    covers: int | None = 1
+    wallet: str | None = None
 
     @property
     def comparison_kind(self) -> TicketKind:
@@ -134,6 +192,29 @@ class Ticket:
         return TicketKind.PDF if is_file or is_stored_pass else self.kind
 
 
+class DocumentKind(StrEnum):
+    """What a file of an order is."""
+
+    RECEIPT = "receipt"
+    INSTRUCTIONS = "instructions"
+    PROOF = "proof"
+    TICKETS = "tickets"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderDocument:
+    """A file of an order rather than of one ticket; `document` and `content_type` as in `Ticket`.
+
+    A `url` without a document is not stored yet, or no file at all but a page. `extra` has remarks about the file.
+    """
+
+    kind: DocumentKind
+    url: str | None = field(default=None, repr=False)
+    document: str | None = None
+    content_type: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """One purchase at a provider, whose tickets are awaited.
@@ -144,7 +225,8 @@ class Order:
     the order began to need `attention` for this reason; the stores set it. `expected` is how many tickets the order
     has according to the provider, `quantity` according to the caller. `client` is the backend that it belongs to.
     `event_at` is when the customer goes in, `group` the caller's name for orders that are usually issued together.
-    `needed_by`: until when somebody has to do what the order needs, if the provider says so.
+    `needs`: what somebody has to do before tickets come. `expected_at`: when the provider says that it will issue.
+    `documents`: files of the order beside those of its tickets.
     `updated_at` is the last change that a backend would see, which an attempt alone is not; the stores set it.
     `at_risk`: the event is near and tickets are missing; final orders never are. `risk_notices`: how often the backend
     was notified of that, for this `event_at`. `notified`: what it was notified of last (see `orders.changes`).
@@ -188,7 +270,9 @@ class Order:
     risk_notices: int = 0
     event_at: float | None = None
     group: str | None = None
-    needed_by: float | None = None
+    needs: Needs | None = None
+    expected_at: float | None = None
+    documents: tuple[OrderDocument, ...] = ()
     ended_by: EndedBy | None = None
     updated_at: float = 0.0
     at_risk: bool = False

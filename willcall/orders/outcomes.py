@@ -5,7 +5,7 @@ Adapters turn every response into exactly one of these, before any decision abou
 
 from dataclasses import dataclass, replace
 
-from willcall.orders.model import Attention, Ticket
+from willcall.orders.model import Attention, Need, Needs, OrderDocument, Ticket
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,15 +13,16 @@ class _Outcome:
     """The fields of every outcome.
 
     `provider_status` is the provider's own word. `detail` explains the outcome in the timeline and never quotes a
-    secret or a ticket. `retry_after` is the wait in seconds that the response asked for, whatever its HTTP status (see
-    `extend_retry_after`). `not_before` is the moment (epoch seconds) that the provider announced for issuing. The later
-    of the two counts.
+    secret or a ticket. `documents` are files of the order beside those of its tickets. `retry_after` is the wait in
+    seconds that the response asked for, whatever its HTTP status (see `extend_retry_after`). `not_before` is the moment
+    (epoch seconds) that the provider announced for issuing. The later of the two counts.
     """
 
     provider_status: str | None = None
     detail: str | None = None
     retry_after: float | None = None
     not_before: float | None = None
+    documents: tuple[OrderDocument, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,27 +36,26 @@ class Issued(_Outcome):
 class PartlyIssued(_Outcome):
     """Some of `expected` tickets are issued; `expected` is `None` if the provider does not say.
 
-    `attention` and `needed_by` are those of `NotReady`.
+    `attention` and `needs` are those of `NotReady`.
     """
 
     tickets: tuple[Ticket, ...]
     expected: int | None = None
     attention: Attention | None = None
-    needed_by: float | None = None
+    needs: Needs | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class NotReady(_Outcome):
     """No tickets are issued yet.
 
-    `attention` is set if waiting alone will not bring them, because the customer must personalise them: until
-    `needed_by` (epoch seconds), if the provider says so. `expected` is
-    how many tickets the order has; pushed tickets are compared with it. `void` are tickets that no longer let anybody
-    in.
+    `needs` is set if waiting alone will not bring them. `attention` is set if there is another reason for a person to
+    look. `expected` is how many tickets the order has; pushed tickets are compared with it. `void` are tickets that no
+    longer let anybody in.
     """
 
     attention: Attention | None = None
-    needed_by: float | None = None
+    needs: Needs | None = None
     expected: int | None = None
     void: tuple[Ticket, ...] = ()
 
@@ -134,6 +134,19 @@ OUTCOME_NAMES: dict[type[Outcome], str] = {
     Unauthorized: "unauthorized",
     Malformed: "malformed",
 }
+
+
+#: The attention that an order needs because of what it needs. A payment is the customer's own business.
+ATTENTION_OF_NEED: dict[Need, Attention | None] = {
+    Need.PERSONALIZATION: Attention.PERSONALIZATION,
+    Need.APPROVAL: Attention.APPROVAL,
+    Need.PAYMENT: None,
+}
+
+
+def attention_of(outcome: NotReady | PartlyIssued) -> Attention | None:
+    """Return why a person should look at an order that is not issued yet."""
+    return outcome.attention or (ATTENTION_OF_NEED[outcome.needs.what] if outcome.needs else None)
 
 
 def outcome_name(outcome: Outcome) -> str:

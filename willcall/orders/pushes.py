@@ -7,9 +7,11 @@ import math
 from dataclasses import dataclass, replace
 
 from willcall.orders.completion import is_completed_by_hand
-from willcall.orders.model import OPEN, Attention, EndedBy, Order, Status, Ticket, can_become
+from willcall.orders.model import OPEN, Attention, EndedBy, Order, OrderDocument, Status, Ticket, can_become
+from willcall.orders.order_documents import merge_documents
 from willcall.orders.outcomes import Cancelled, Declined, outcome_name
 from willcall.orders.ticket_admissions import count_admissions
+from willcall.orders.ticket_ids import with_ids
 from willcall.orders.ticket_merging import merge_pushed
 
 
@@ -18,11 +20,13 @@ class TicketsPush:
     """A push with tickets.
 
     `complete`: these are all tickets of the order (a parcel). `detail` describes what was wrong with some of them.
+    `documents` are files of the order that came with them.
     """
 
     tickets: tuple[Ticket, ...]
     complete: bool = False
     detail: str | None = None
+    documents: tuple[OrderDocument, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +130,11 @@ def _evaluate_tickets(order: Order, push: TicketsPush, now: float) -> PushResult
     if order.status in _REFUND:
         why = f"the order is {order.status}"
         return PushResult(order, progress_of(order, why, stored=False), "refused", changed=True)
-    after = replace(order, tickets=merge_pushed(order.tickets, push.tickets))
+    after = replace(
+        order,
+        tickets=with_ids(merge_pushed(order.tickets, push.tickets), order.tickets),
+        documents=merge_documents(order.documents, push.documents),
+    )
     count = count_admissions(after.tickets)
     needed = _needed(order)
     complete = push.complete or order.status is Status.FULFILLED or count >= (needed or math.inf)

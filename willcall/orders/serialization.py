@@ -1,10 +1,24 @@
 """Orders, tickets and attempts as the JSON of `willcall.schemas`, and tickets back."""
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
-from willcall.orders.model import OPEN, Attempt, Attention, Order, Ticket, TicketKind, TicketStatus
+from willcall.orders.model import (
+    OPEN,
+    Attempt,
+    DocumentKind,
+    Money,
+    Need,
+    Needs,
+    Order,
+    OrderDocument,
+    Ticket,
+    TicketEvent,
+    TicketKind,
+    TicketStatus,
+)
+from willcall.orders.outcomes import ATTENTION_OF_NEED
 from willcall.orders.troubles import ORDER_TROUBLES
 from willcall.schemas import orders as schemas
 from willcall.schemas.base import format_utc, utc
@@ -27,8 +41,30 @@ def ticket_to_json(ticket: Ticket) -> dict[str, Any]:
 
 def ticket_from_json(document: Mapping[str, Any]) -> Ticket:
     """Read a ticket that `ticket_to_json` wrote."""
-    enums = {"kind": TicketKind(document["kind"]), "status": TicketStatus(document.get("status", TicketStatus.VALID))}
-    return Ticket(**{**known_members(Ticket, document), **enums})
+    parts = {
+        "kind": TicketKind(document["kind"]),
+        "status": TicketStatus(document.get("status", TicketStatus.VALID)),
+        "event": _part(TicketEvent, document.get("event")),
+        "price": _part(Money, document.get("price")),
+        "fee": _part(Money, document.get("fee")),
+    }
+    return Ticket(**{**known_members(Ticket, document), **parts})
+
+
+def document_from_json(document: Mapping[str, Any]) -> OrderDocument:
+    """Read a document that `asdict` wrote."""
+    return OrderDocument(**{**known_members(OrderDocument, document), "kind": DocumentKind(document["kind"])})
+
+
+def needs_from_json(document: Mapping[str, Any]) -> Needs | None:
+    """Read what `asdict` wrote; `None` for a need that only a newer release knows."""
+    if document["what"] not in set(Need):
+        return None
+    return Needs(**{**known_members(Needs, document), "what": Need(document["what"])})
+
+
+def _part(kind: type[Any], document: Mapping[str, Any] | None) -> Any:
+    return kind(**known_members(kind, document)) if document else None
 
 
 def order_schema(order: Order) -> schemas.Order:
@@ -58,6 +94,8 @@ def order_schema(order: Order) -> schemas.Order:
         updated_at=utc(order.updated_at),
         at_risk=order.at_risk,
         needs=order_needs(order),
+        expected_at=utc(order.expected_at),
+        documents=tuple(map(document_schema, order.documents)),
         erased_at=utc(order.erased_at),
     )
 
@@ -79,10 +117,21 @@ def attempt_schema(attempt: Attempt) -> schemas.Attempt:
 
 def order_needs(order: Order) -> schemas.Needs | None:
     """Return what somebody has to do before the tickets of an open order come."""
-    if order.status not in OPEN or order.attention is not Attention.PERSONALIZATION:
+    needs = order.needs
+    if order.status not in OPEN or needs is None:
         return None
-    detail = ORDER_TROUBLES[order.attention].what
-    return schemas.Needs(what="personalization", until=utc(order.needed_by), url=None, detail=detail)
+    attention = ATTENTION_OF_NEED[needs.what]
+    detail = needs.detail or (ORDER_TROUBLES[attention].what if attention else None)
+    return schemas.Needs(what=needs.what.value, until=utc(needs.until), url=needs.url, detail=detail, form=needs.form)
+
+
+def document_schema(document: OrderDocument) -> schemas.OrderDocument:
+    return schemas.OrderDocument(
+        kind=document.kind.value,
+        document=document.document,
+        url=document.url,
+        content_type=document.content_type,
+    )
 
 
 def ticket_schema(ticket: Ticket) -> schemas.Ticket:
@@ -100,4 +149,15 @@ def ticket_schema(ticket: Ticket) -> schemas.Ticket:
         status=ticket.status.value,
         extra=ticket.extra,
         content_type=ticket.content_type,
+        id=ticket.id,
+        entrance_id=ticket.entrance_id,
+        covers=ticket.covers,
+        wallet=ticket.wallet,
+        title=ticket.title,
+        entrance=ticket.entrance,
+        seat_label=ticket.seat_label,
+        event=schemas.TicketEvent(**asdict(ticket.event)) if ticket.event else None,
+        price=schemas.Money(**asdict(ticket.price)) if ticket.price else None,
+        fee=schemas.Money(**asdict(ticket.fee)) if ticket.fee else None,
+        holder=ticket.holder,
     )

@@ -145,12 +145,14 @@ def _without_remarks(ticket: Ticket) -> dict[str, object]:
 
 
 def _content(ticket: Ticket) -> str:
-    """Return the ticket as text, without what its file adds to it and without the query of its URL."""
+    """Return the ticket as text, without its ids, what its file adds to it and the query of its URL."""
     parts = {
         "kind": ticket.comparison_kind,
         "url": without_query(ticket.url) or "",
         "extra": _without_remarks(ticket),
         "document": None,
         "content_type": None,
+        "id": None,
+        "entrance_id": None,
     }
     return json.dumps({**asdict(ticket), **parts}, sort_keys=True, default=str)

@@ -80,6 +80,12 @@ ORDER_TROUBLES: Mapping[Attention, Trouble] = {
         customer="An unfinished step at the provider, and no tickets until it is done.",
         remedy="Ask the shop to remind the customer.",
     ),
+    Attention.APPROVAL: Trouble(
+        what="The order waits for an approval.",
+        effect="The order is polled every 5 to 10 minutes.",
+        customer="No tickets until the order is approved.",
+        remedy="Read in the order's `needs` who has to approve it, and ask them.",
+    ),
     Attention.UNDELIVERABLE: Trouble(
         what="The callback URL did not accept the order's latest event.",
         effect="The backend does not know of the change.",

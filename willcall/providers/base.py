@@ -2,15 +2,18 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol
 
 from willcall.http.messages import HttpLimits, Request, Response
 from willcall.http.routes import DIRECT, Route
+from willcall.orders.model import Ticket
 from willcall.orders.outcomes import Outcome, Throttled, Unauthorized, Unavailable
 from willcall.orders.policy import PollPolicy, Rate
+from willcall.orders.ticket_identity import Tickets
 from willcall.orders.user_lists import Ownership
+from willcall.providers.conversations import Conversation, fetch, find_owners
 from willcall.providers.credentials import Credentials
 from willcall.providers.pushes import Pushes
 
@@ -20,6 +23,7 @@ class OrderQuery:
     """The part of an order that an adapter may know.
 
     `bought_at` (epoch seconds) and `ownership` distinguish the order's own tickets from others in a user's list.
+    `present` are the tickets that an open order has from earlier attempts: what they show need not be asked again.
     """
 
     reference: str = field(repr=False)
@@ -27,6 +31,7 @@ class OrderQuery:
     language: str | None = None
     bought_at: float = -math.inf
     ownership: Ownership = field(default=Ownership(), repr=False)
+    present: Tickets = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +111,20 @@ class Adapter(ABC):
     def check_reference(self, reference: str, credentials: Any, /) -> None:
         """Raise ValueError if the reference cannot be polled. The message does not repeat it."""
 
+    def converse(self, query: OrderQuery, credentials: Any, access_token: str | None, /) -> Conversation:
+        """Ask about one order: by a single request, unless an adapter needs further ones.
+
+        The first answer is always a response. A later one is `None` if the request could not be sent or answered in
+        this attempt; then the outcome is what is known, and the next attempt asks for the rest.
+        """
+        response = yield from fetch(self.status_request(query, credentials, access_token))
+        if response is None:
+            raise ValueError("the first request of a conversation has a response")
+        if self.user_lists and self.is_user_list(query.reference):
+            owners = yield from find_owners(self.user_lists.ticket_keys(query, response))
+            query = replace(query, ownership=owners)
+        return self.read_status(query, response)
+
     @abstractmethod
     def status_request(self, query: OrderQuery, credentials: Any, access_token: str | None, /) -> Request:
         """Return the request for one order's status."""
@@ -129,7 +148,8 @@ class Account:
     """One set of credentials at a provider, and how it is polled.
 
     `probe_interval`: the shortest and the longest interval at which a stopped or failing account is probed, seconds.
-    `retention`: how long its final orders are stored, seconds, if that is not the general retention.
+    `retention`: how long its final orders are stored, seconds, if that is not the general retention. `keep_holder`:
+    whether the personal data on tickets are stored.
     """
 
     provider: str
@@ -142,6 +162,7 @@ class Account:
     http: HttpLimits = field(default_factory=HttpLimits)
     route: Route = DIRECT
     retention: float | None = None
+    keep_holder: bool = False
 
     @property
     def key(self) -> str:
@@ -165,6 +186,10 @@ class Account:
             raise ValueError(f"must be an object with {name} alone")
         own = type(self.credentials)(base_url=self.credentials.base_url, **credentials)
         return replace(self, credentials=own)
+
+    def without_holders(self, tickets: Iterable[Ticket]) -> Tickets:
+        """Return tickets as the account stores them: without personal data, unless it keeps these."""
+        return tuple(ticket if self.keep_holder else replace(ticket, holder=None) for ticket in tickets)
 
     def token_requests(self) -> Mapping[str, Request]:
         """Return the requests for an access token, as `OAuth` does; empty if the account needs none."""

@@ -8,7 +8,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 from http import HTTPStatus
-from itertools import islice
 from typing import Any
 
 from willcall.http.charsets import decode_text
@@ -165,18 +164,35 @@ def as_web_url(value: object) -> str | None:
 
 #: Digits of the longest number that fits in 64 bits, and the longest URL in practice.
 _MOST_DIGITS, _LONGEST_URL = 18, 2_048
-#: Limits of `extra_fields`: fields, and per field characters of JSON and brackets.
-_MOST_FIELDS = 50
-_LONGEST_FIELD = 4_096
-_MOST_BRACKETS = 100
+#: Limits of `extra_fields`: characters of JSON of all fields, and of a field's name; and levels of nesting.
+LONGEST_EXTRA = 65_536
+#: Characters of what a record or an order says beyond its tickets, as each of them repeats it.
+LONGEST_SHARED = 4_096
+_LONGEST_NAME, _DEEPEST = 100, 20
+#: Member of `extra` if something was too long or too deep to be stored.
+TRUNCATED = "truncated"
 #: Longest status word that is stored, in characters; the known ones have at most 20.
 _LONGEST_WORD = 64
 
 
-def extra_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the provider's own fields for a ticket's `extra`: those that are small and not null."""
-    small = ((name[:100], value) for name, value in fields.items() if value is not None and _small(value))
-    return dict(islice(small, _MOST_FIELDS))
+def extra_fields(fields: Mapping[str, Any], longest: int = LONGEST_EXTRA) -> dict[str, Any]:
+    """Return the provider's own fields for a ticket's `extra`: all that are not null, up to `longest` characters.
+
+    A list that is too long keeps its first entries, and any other value is left out. `"truncated": true` says so.
+    """
+    kept: dict[str, Any] = {}
+    left, truncated = longest, False
+    for name, value in fields.items():
+        if value is None:
+            continue
+        short = name[:_LONGEST_NAME]
+        overhead = len(json.dumps(short)) + 4
+        fitting, size = _fitting(value, left - overhead)
+        if size:
+            kept[short] = fitting
+            left -= size + overhead
+        truncated = truncated or fitting is not value or short != name
+    return {**kept, TRUNCATED: True} if truncated else kept
 
 
 def status_word(value: object) -> str | None:
@@ -185,9 +201,39 @@ def status_word(value: object) -> str | None:
     return word and word[:_LONGEST_WORD]
 
 
-def _small(value: object) -> bool:
+def _fitting(value: object, left: int) -> tuple[object, int]:
+    """Return as much of a value as fits into `left` characters of JSON, and its size; 0 if nothing does."""
+    size = _size(value)
+    if size is not None and size <= left:
+        return value, size
+    if not isinstance(value, list):
+        return None, 0
+    used, first = 2, []
+    for entry in value:
+        size = _size(entry)
+        if size is None or used + size + 1 > left:
+            break
+        first.append(entry)
+        used += size + 1
+    return (first, used) if first else (None, 0)
+
+
+def _size(value: object) -> int | None:
+    """Return the length of a value as JSON, or `None` if it cannot be written or is nested too deeply."""
     try:
         written = json.dumps(value, allow_nan=False)
     except (ValueError, RecursionError):
-        return False
-    return len(written) <= _LONGEST_FIELD and written.count("[") + written.count("{") <= _MOST_BRACKETS
+        return None
+    return len(written) if _depth(value) <= _DEEPEST else None
+
+
+def _depth(value: object) -> int:
+    """Return how deeply lists and objects are nested, at most one more than is allowed."""
+    level, depth = [value], 0
+    while level and depth <= _DEEPEST:
+        inner: list[object] = []
+        for each in level:
+            inner += each.values() if isinstance(each, dict) else each if isinstance(each, list) else ()
+        depth += any(isinstance(each, dict | list) for each in level)
+        level = inner
+    return depth

@@ -9,7 +9,9 @@ from willcall.schemas.base import OPTIONAL, OneOf, Schema
 from willcall.schemas.problems import Problem
 
 Status = Annotated[str, OneOf("pending", "partial", "fulfilled", "failed", "cancelled", "expired")]
-Attention = Annotated[str, OneOf("unauthorized", "not_found", "malformed", "personalization", "undeliverable")]
+Attention = Annotated[
+    str, OneOf("unauthorized", "not_found", "malformed", "personalization", "approval", "undeliverable")
+]
 EndedBy = Annotated[str, OneOf("provider", "caller", "operator", "deadline")]
 TicketKind = Annotated[str, OneOf("pdf", "barcode", "link", "wallet", "page", "shipment", "image", "archive")]
 TicketStatus = Annotated[str, OneOf("valid", "used", "void")]
@@ -37,6 +39,27 @@ _EXTENSIONS = {
 
 
 @dataclass(frozen=True, kw_only=True)
+class TicketEvent(Schema):
+    """What a ticket is for."""
+
+    id: str | None
+    title: str | None
+    starts_at: str | None
+    ends_at: str | None
+    venue: str | None
+    city: str | None
+    country: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Money(Schema):
+    """An amount as a decimal number, and its currency."""
+
+    amount: str
+    currency: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Ticket(Schema):
     """What the customer needs to get in."""
 
@@ -60,6 +83,25 @@ class Ticket(Schema):
     """
     content_type: str | None = None
     """The media type of `document`, detected from its content; null without a document."""
+    id: str | None = None
+    """Stays the same for as long as the order has the ticket."""
+    entrance_id: str | None = None
+    """The same for all parts of one entrance, such as a PDF and its wallet passes."""
+    covers: int | None = 1
+    """How many people the entrance lets in; null if that is unknown."""
+    wallet: Annotated[str, OneOf("apple", "google")] | None = None
+    """Whose wallet the pass is for."""
+    title: str | None = None
+    """What was bought, in the order's language if the provider has it."""
+    entrance: str | None = None
+    """Which entrance to use."""
+    seat_label: str | None = None
+    """The seat as people read it."""
+    event: TicketEvent | None = None
+    price: Money | None = None
+    fee: Money | None = None
+    holder: Mapping[str, Any] | None = field(default=None, repr=False)
+    """The personal data on the ticket; null unless the account has `keep_holder = true`."""
 
     @property
     def file_name(self) -> str | None:
@@ -78,6 +120,19 @@ class Needs(Schema):
     """Where it can be done; null if that is unknown."""
     detail: str | None
     """What to do, for people."""
+    form: Mapping[str, Any] | None = None
+    """The fields to fill in, by name, as the provider describes them; null if that is unknown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderDocument(Schema):
+    """A file of the order rather than of one ticket."""
+
+    kind: Annotated[str, OneOf("receipt", "instructions", "proof", "tickets")]
+    document: str | None
+    """The id of the stored file; null until the file is stored, and for good if the address leads to a page."""
+    url: str | None = field(repr=False)
+    content_type: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +176,10 @@ class Order(Schema):
     """Whether the event is near and tickets are missing."""
     needs: Needs | None = None
     """What somebody has to do before the tickets are issued; null if nothing is known."""
+    expected_at: datetime | None = None
+    """When the provider says that it will issue the tickets."""
+    documents: tuple[OrderDocument, ...] = ()
+    """Files of the order rather than of one ticket."""
     erased_at: datetime | None = field(default=None, metadata=OPTIONAL)
     """When the order was erased. Only its id, times and outcomes are left then; the reference is empty."""
 

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from willcall.orders.model import (
@@ -15,7 +16,8 @@ from willcall.orders.model import (
     Order,
     Status,
 )
-from willcall.orders.serialization import ticket_from_json, ticket_to_json
+from willcall.orders.serialization import document_from_json, needs_from_json, ticket_from_json, ticket_to_json
+from willcall.orders.ticket_ids import with_ids
 
 #: A provider's own status is stored up to this length.
 _LONGEST_WORD = 60
@@ -80,7 +82,10 @@ def mutable_fields(order: Order) -> dict[str, str]:
         "hint": optional_milliseconds(order.hint_until),
         "finished": optional_milliseconds(order.finished_at),
         "ended_by": order.ended_by.value if order.ended_by else None,
-        "needed_by": optional_milliseconds(order.needed_by),
+        "needs": compact_json(asdict(order.needs)) if order.needs else None,
+        "expected_at": optional_milliseconds(order.expected_at),
+        "documents": documents_text(order) or None,
+        "deadline": round(order.deadline_at * 1_000),
         "ask": int(order.next_poll_at is not None),
     }
     return {name: str(value) for name, value in values.items() if value is not None}
@@ -94,8 +99,17 @@ def change_fields(order: Order) -> dict[str, str]:
 
 
 def tickets_text(order: Order) -> str:
-    """Return the order's tickets as JSON."""
-    return compact_json([ticket_to_json(ticket) for ticket in order.tickets])
+    """Return the order's tickets as JSON, without empty values."""
+    return compact_json([_without_empty(ticket_to_json(ticket)) for ticket in order.tickets])
+
+
+def documents_text(order: Order) -> str:
+    """Return the order's own documents as JSON, empty if it has none."""
+    return compact_json([_without_empty(asdict(document)) for document in order.documents]) if order.documents else ""
+
+
+def _without_empty(document: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in document.items() if value not in (None, {})}
 
 
 def order_from(order_id: str, fields: Mapping[str, str], spec_text: str | None, tickets: str | None) -> Order:
@@ -131,13 +145,15 @@ def order_from(order_id: str, fields: Mapping[str, str], spec_text: str | None, 
         not_before=seconds(fields.get("not_before")),
         next_poll_at=seconds(fields.get("due")) if polled_again else None,
         finished_at=seconds(fields.get("finished")),
-        tickets=tuple(ticket_from_json(item) for item in json.loads(tickets)) if tickets else (),
+        tickets=with_ids([ticket_from_json(item) for item in json.loads(tickets)]) if tickets else (),
         callback_url=spec.get("callback_url"),
         metadata=spec.get("metadata", {}),
         client=spec.get("client"),
         event_at=seconds(fields.get("event", spec.get("event_at"))),
         group=spec.get("group"),
-        needed_by=seconds(fields.get("needed_by")),
+        needs=needs_from_json(json.loads(fields["needs"])) if "needs" in fields else None,
+        expected_at=seconds(fields.get("expected_at")),
+        documents=tuple(map(document_from_json, json.loads(fields.get("documents") or "[]"))),
         ended_by=_ended_by(status, fields),
         updated_at=updated_at(fields),
         at_risk=status in OPEN and fields.get("at_risk") == "1",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from willcall.orders.changes import Snapshot
 from willcall.orders.model import Order
 from willcall.stores import keys
-from willcall.stores.codec import milliseconds, optional_milliseconds, order_from, tickets_text
+from willcall.stores.codec import documents_text, milliseconds, optional_milliseconds, order_from, tickets_text
 from willcall.stores.pending import PendingSummary, read_oldest, read_pending
 from willcall.stores.scripts import load
 
@@ -89,7 +89,8 @@ class DocumentFetchStore:
 
         `given_up`: documents are missing and are no longer tried. The backend is to be notified if the tickets changed.
         """
-        changed = after.tickets != fetch.order.tickets
+        before = fetch.order
+        changed = (after.tickets, after.documents) != (before.tickets, before.documents)
         return FetchOutcome(
             self._record_fetch(
                 keys=[
@@ -108,10 +109,11 @@ class DocumentFetchStore:
                     "claim": fetch.claim_id,
                     "before": fetch.tickets,
                     "after": tickets_text(after) if changed else None,
+                    "documents": {"before": documents_text(before), "after": documents_text(after)},
                     "wait": optional_milliseconds(wait),
                     "why": why,
                     "given_up": given_up,
-                    "notified": str(Snapshot.last(fetch.order)),
+                    "notified": str(Snapshot.last(before)),
                 },
             )
         )

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, cast
 
@@ -10,7 +10,7 @@ from willcall.orders.errors import WillcallError
 from willcall.orders.model import Status
 from willcall.orders.outcomes import Cancelled, Declined
 from willcall.orders.pushes import ChangePush, InvalidPush, OutcomePush, Push, TicketsPush
-from willcall.orders.serialization import ticket_from_json, ticket_to_json
+from willcall.orders.serialization import document_from_json, ticket_from_json, ticket_to_json
 from willcall.stores import keys
 from willcall.stores.codec import compact_json, milliseconds
 from willcall.stores.scripts import load
@@ -135,9 +135,12 @@ def _stored_push(account: str, reference: str, digest: str, text: str) -> Stored
 
 def _push_document(push: Push) -> dict[str, Any]:
     match push:
-        case TicketsPush(tickets, whole, detail):
-            tickets_ = [ticket_to_json(ticket) for ticket in tickets]
-            return {"push": "tickets", "tickets": tickets_, "whole": whole, "detail": detail}
+        case TicketsPush(tickets, whole, detail, documents):
+            content = {
+                "tickets": [ticket_to_json(ticket) for ticket in tickets],
+                "documents": [asdict(document) for document in documents],
+            }
+            return {"push": "tickets", **content, "whole": whole, "detail": detail}
         case OutcomePush(outcome):
             end = Status.FAILED if isinstance(outcome, Declined) else Status.CANCELLED
             return {"push": "outcome", "end": end, "reason": outcome.reason, "word": outcome.provider_status}
@@ -151,7 +154,8 @@ def _push_from(document: dict[str, Any]) -> Push:
     match document["push"]:
         case "tickets":
             tickets = tuple(map(ticket_from_json, document["tickets"]))
-            return TicketsPush(tickets, document["whole"], document["detail"])
+            documents = tuple(map(document_from_json, document.get("documents", ())))
+            return TicketsPush(tickets, document["whole"], document["detail"], documents)
         case "outcome":
             kind = Declined if document["end"] == Status.FAILED else Cancelled
             return OutcomePush(kind(document["reason"], provider_status=document["word"]))

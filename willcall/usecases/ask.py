@@ -1,14 +1,25 @@
-"""Poll a provider for one order: build the request, send it, read the response."""
+"""Poll a provider for one order: hold the conversation of its adapter, and return the outcome."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import structlog
 
-from willcall.http.messages import Response
-from willcall.orders.model import Order
-from willcall.orders.outcomes import OUTCOME_NAMES, Malformed, NotReady, Outcome, Throttled, Unauthorized, Unavailable
+from willcall.http.messages import Request, Response
+from willcall.orders.model import OPEN, Order
+from willcall.orders.outcomes import (
+    Issued,
+    Malformed,
+    NotReady,
+    Outcome,
+    PartlyIssued,
+    Throttled,
+    Unauthorized,
+    Unavailable,
+    extend_retry_after,
+)
 from willcall.orders.user_lists import Ownership, bought_at
 from willcall.providers.base import Account, OrderQuery
 from willcall.providers.reading import with_retry_after
@@ -20,6 +31,7 @@ from willcall.usecases.authorize import (
     record_accepted_token,
 )
 from willcall.usecases.context import Context
+from willcall.usecases.conversations import FurtherRequests, Transcript, first_request, hold
 from willcall.usecases.failures import guarded
 from willcall.usecases.ports import Operation
 
@@ -28,11 +40,11 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class StatusResult:
-    """The outcome of a status request, and its HTTP status and itself if there was a response."""
+    """The outcome of an attempt, and the HTTP status and responses of its conversation if there were any."""
 
     outcome: Outcome
     http_status: int | None = None
-    response: Response | None = field(default=None, repr=False)
+    transcript: Transcript | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +52,15 @@ class SendWindow:
     """When the request of an attempt may be sent, in monotonic seconds.
 
     `claimed`: when the claim asked for a token. `send_at`: the time of the token. `send_before`: a later request could
-    outlast the lease. `override`: an operator sends the request in spite of a throttle.
+    outlast the lease. `override`: an operator sends the request in spite of a throttle. `extend_lease` gives the
+    attempt more seconds, and returns whether it may continue.
     """
 
     claimed: float
     send_at: float
     send_before: float
     override: bool = False
+    extend_lease: Callable[[float], bool] = lambda _seconds: True
 
 
 def ask(context: Context, account: Account, order: Order, now: float, window: SendWindow) -> StatusResult | RetrySoon:
@@ -60,8 +74,8 @@ def ask(context: Context, account: Account, order: Order, now: float, window: Se
         return authorization
     if not isinstance(authorization, Authorization):
         return StatusResult(authorization)
-    query = _query(order)
-    request = account.adapter.status_request(query, account.credentials, authorization.token)
+    token = authorization.token
+    request = first_request(account.adapter.converse(_query(order), account.credentials, token))
     if not _wait_for_token(context, account, window):
         return RetrySoon()
     if time.monotonic() > window.send_before or context.throttles.blocks(account.bucket, claimed):
@@ -69,38 +83,49 @@ def ask(context: Context, account: Account, order: Order, now: float, window: Se
     response = context.exchange(account, request)
     if not isinstance(response, Response):
         return StatusResult(response)
-    response = replace(response, received_at=now + time.monotonic() - claimed)
-    result = read_response(context, account, order, response)
+
+    def clock() -> float:
+        return now + time.monotonic() - claimed
+
+    transcript = Transcript(replace(response, received_at=clock()))
+    further = FurtherRequests(context, account, transcript, window.extend_lease, clock)
+    result = _hold(context, account, order, transcript, further.send, access_token=token)
     outcome = _after_authorization(context, account, authorization, result.outcome)
-    return replace(result, outcome=with_retry_after(outcome, response))
+    return replace(result, outcome=with_retry_after(outcome, transcript.first))
 
 
-def read_response(context: Context, account: Account, order: Order, response: Response) -> StatusResult:
-    """Return what a response means for an order. A bug counts as a response that cannot be read."""
-    outcome = guarded(
-        context,
-        Operation.ATTEMPT,
-        lambda: _read(context, account, order.id, _query(order), response),
-        order=order.id,
-        account=account.key,
-    )
-    return StatusResult(with_retry_after(outcome, response), response.status, response)
+def read_transcript(context: Context, account: Account, order: Order, transcript: Transcript) -> StatusResult:
+    """Return what the responses of a conversation mean for another order. Nothing is sent."""
+    return _hold(context, account, order, transcript, transcript.answer)
+
+
+def _hold(
+    context: Context,
+    account: Account,
+    order: Order,
+    transcript: Transcript,
+    send: Callable[[Request], Response | None],
+    *,
+    access_token: str | None = None,
+) -> StatusResult:
+    """Hold the conversation about an order. A bug counts as a response that cannot be read."""
+    conversation = account.adapter.converse(_query(order), account.credentials, access_token)
+    find_owners = partial(_ownership, context, account.key, order.id)
+
+    def read() -> Outcome:
+        outcome = hold(conversation, transcript.first, send, find_owners)
+        if isinstance(outcome, Issued | PartlyIssued):
+            return replace(outcome, tickets=account.without_holders(outcome.tickets))
+        return outcome
+
+    outcome = guarded(context, Operation.ATTEMPT, read, order=order.id, account=account.key)
+    outcome = extend_retry_after(with_retry_after(outcome, transcript.first), transcript.retry_after)
+    return StatusResult(outcome, transcript.first.status, transcript)
 
 
 def _query(order: Order) -> OrderQuery:
-    return OrderQuery(order.reference, order.quantity, order.language, bought_at(order))
-
-
-def _read(context: Context, account: Account, order_id: str, query: OrderQuery, response: Response) -> Outcome:
-    """Return what a response means. Other orders of the account may own some of the tickets in a user's list."""
-    user_lists = account.adapter.user_lists
-    if user_lists and account.adapter.is_user_list(query.reference):
-        keys = sorted(user_lists.ticket_keys(query, response))
-        query = replace(query, ownership=_ownership(context, account.key, order_id, keys))
-    outcome = account.adapter.read_status(query, response)
-    if type(outcome) not in OUTCOME_NAMES:
-        raise TypeError("an adapter must return one of the outcomes")
-    return outcome
+    present = order.tickets if order.status in OPEN else ()
+    return OrderQuery(order.reference, order.quantity, order.language, bought_at(order), present=present)
 
 
 def _ownership(context: Context, account: str, order_id: str, keys: Sequence[str]) -> Ownership:

@@ -3,13 +3,22 @@
 Short-lived addresses: https://docs.funtrips.io/reference/admingetuserfulfillmentordertickets
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from secrets import token_hex
 
 import structlog
 from structlog.contextvars import bind_contextvars
 
-from willcall.orders.model import CLOSED, Order
+from willcall.orders.model import CLOSED, Order, OrderDocument
+from willcall.orders.order_documents import (
+    Documents,
+    as_tickets,
+    mark_pages,
+    merge_documents,
+    missing_urls,
+    split_tickets,
+)
 from willcall.orders.outcomes import Issued, PartlyIssued
 from willcall.orders.ticket_documents import carry_over_documents, mark_given_up, missing_document_urls
 from willcall.providers.base import Account
@@ -43,20 +52,20 @@ def download_issued(
     Documents that the order has are not fetched again, and those that it lacked before have a round of their own. The
     attempt's lease is extended before anything is downloaded.
     """
-    tickets = carry_over_documents(outcome.tickets, order.tickets)
+    documents = merge_documents(order.documents, outcome.documents)
+    files = (*carry_over_documents(outcome.tickets, order.tickets), *as_tickets(documents))
     fetch_in = None
     seconds = min(IN_ATTEMPT, account.http.total_timeout)
     lease = seconds + context.documents.patience + _LEASE_MARGIN
-    if missing_document_urls(tickets) and context.stores.polls.extend_lease(order.id, claim_id, lease):
-        result = download_missing(
-            context, account, order.id, tickets, seconds, later=missing_document_urls(order.tickets)
-        )
-        tickets = result.tickets
-        if result.missing:
+    if missing_document_urls(files) and context.stores.polls.extend_lease(order.id, claim_id, lease):
+        later = missing_urls(order.tickets, order.documents)
+        result = download_missing(context, account, order.id, files, seconds, later=later)
+        files, documents, missing = result.tickets, *_documents_after(documents, result)
+        if missing:
             fetch_in = result.token_wait or max(FIRST_WAIT, result.retry_after or 0.0)
         if result.why:
-            log.warning("documents missing", order=order.id, missing=result.missing, why=result.why)
-    return replace(outcome, tickets=tickets), fetch_in
+            log.warning("documents missing", order=order.id, missing=missing, why=result.why)
+    return replace(outcome, tickets=split_tickets(files)[0], documents=documents), fetch_in
 
 
 def fetch_documents(context: Context, order_id: str) -> float | None:
@@ -71,25 +80,30 @@ def fetch_documents(context: Context, order_id: str) -> float | None:
     bind_contextvars(provider=order.provider, account=order.account_key)
     account = context.accounts.get(order.account_key)
     account = account and account_of(context, account, order)
-    result = download_missing(context, account, order_id, order.tickets, ROUND, follow_delayed=True)
+    files = (*order.tickets, *as_tickets(order.documents))
+    result = download_missing(context, account, order_id, files, ROUND, follow_delayed=True)
+    tickets = split_tickets(result.tickets)[0]
+    documents, missing = _documents_after(order.documents, result)
+    result = replace(result, missing=missing)
     wait = _wait(context, claim, result)
     why = result.why or "no time was left for all of them"
-    tickets = result.tickets
-    abandoned = bool(result.missing) and wait is None
+    abandoned = bool(missing) and wait is None
     if abandoned:
-        tickets = mark_given_up(tickets, {url: result.failures.get(url, why) for url in missing_document_urls(tickets)})
-    match context.stores.fetches.record_fetch(claim, replace(order, tickets=tickets), wait, why, given_up=abandoned):
+        reasons = {url: result.failures.get(url, why) for url in missing_urls(tickets, documents)}
+        tickets, documents = mark_given_up(tickets, reasons), mark_pages(documents, reasons)
+    after = replace(order, tickets=tickets, documents=documents)
+    match context.stores.fetches.record_fetch(claim, after, wait, why, given_up=abandoned):
         case FetchOutcome.CHANGED:
             return 0.0
         case FetchOutcome.LOST:
             return None
-    if tickets != order.tickets:
+    if after != order:
         notify_changes(context, [order_id])
     if result.found:
         log.info("documents", order=order_id, fetched=result.found, missing=result.missing)
     if abandoned:
         log.error("documents given up", order=order_id, missing=result.missing, why=result.why)
-    elif result.stale and account:
+    elif result.stale and missing and account:
         expedite_poll(context, account, order_id, Requester.SWEEP)
     return wait
 
@@ -109,6 +123,18 @@ def prune_given_up(context: Context, offset: int, count: int) -> tuple[int, int]
     ]
     fetches.forget_given_up(done)
     return len(ids), len(done)
+
+
+def _documents_after(documents: Sequence[OrderDocument], result: DownloadResult) -> tuple[Documents, int]:
+    """Return the order's own documents after a round, and how many files are missing of all.
+
+    An address may lead to a page for the customer rather than to a file. Then nothing is missing.
+    """
+    fetched = split_tickets(result.tickets)[1]
+    pages = {url: result.failures[url] for url in result.no_files}
+    after = mark_pages(merge_documents(documents, fetched), pages)
+    tickets = split_tickets(result.tickets)[0]
+    return after, len(missing_urls(tickets, after))
 
 
 def _wait(context: Context, claim: FetchClaim, result: DownloadResult) -> float | None:

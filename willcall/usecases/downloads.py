@@ -45,8 +45,9 @@ class DownloadResult:
     """Tickets with the documents that could be downloaded.
 
     `found` and `missing` count documents. `why` is the last failure, `failures` all of them by address. `retry_after`:
-    seconds that a server asked us to wait. `stale`: an address no longer leads to a ticket, and only the provider can
-    name another one. `no_token`: what is missing waits for a token of the account.
+    seconds that a server asked us to wait. `no_files`: addresses that lead to something else, such as a page. `stale`:
+    an address no longer leads to a ticket, and only the provider can name another one. `no_token`: what is missing
+    waits for a token of the account.
     """
 
     tickets: tuple[Ticket, ...]
@@ -56,6 +57,7 @@ class DownloadResult:
     retry_after: float | None = None
     stale: bool = False
     failures: Mapping[str, str] = field(default_factory=dict, repr=False)
+    no_files: frozenset[str] = field(default=frozenset(), repr=False)
     no_token: NoToken | None = None
 
     @property
@@ -69,7 +71,7 @@ class _Failure:
     """Why a document could not be downloaded.
 
     `host_down`: its host would not serve others either. `full`: no document can be stored. `no_token`: the account has
-    no token yet.
+    no token yet. `no_file`: the response is something else.
     """
 
     why: str
@@ -78,6 +80,7 @@ class _Failure:
     host_down: bool = False
     full: bool = False
     no_token: NoToken | None = None
+    no_file: bool = False
 
 
 def download_missing(
@@ -124,6 +127,7 @@ def download_missing(
         retry_after=max((failure.retry_after for failure in failures if failure.retry_after), default=None),
         stale=any(failure.stale for failure in failures),
         failures={url: failure.why for url, failure in failed.items()},
+        no_files=frozenset(url for url, failure in failed.items() if failure.no_file),
         no_token=next((failure.no_token for failure in failures if failure.no_token), None),
     )
 
@@ -207,7 +211,7 @@ def _store(context: Context, order_id: str, response: Response, draft: IO[bytes]
     except UnsupportedFileError as error:
         wait = retry_after_seconds(response.headers, context.stores.accounts.now())
         hint = hint_seconds(wait, fallback=FALLBACK_WAIT)
-        return _Failure(f"the file is {error}", hint, stale=not hint)
+        return _Failure(f"the file is {error}", hint, stale=not hint, no_file=not hint)
 
 
 def _failure(

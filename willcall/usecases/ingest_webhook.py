@@ -89,7 +89,7 @@ def _store(context: Context, account: Account, reading: ParsedPush, digest: str)
     erasure = context.stores.erasure
     if not orders and erasure.is_erased(account.key, reading.reference):
         return _ERASED, None
-    push = _store_files(context, reading, next(iter(orders), account.key))
+    push = _store_files(context, account, reading, next(iter(orders), account.key))
     if not orders:
         now = context.stores.accounts.now()
         stored = StoredPush(account.key, reading.reference, digest, reading.kind, now, push)
@@ -121,7 +121,7 @@ def _apply_to(context: Context, account: Account, kind: str, push: Push, order_i
         return OrderProgress(stored=False, why="the order is no longer stored")
 
 
-def _store_files(context: Context, reading: ParsedPush, owner: str) -> Push:
+def _store_files(context: Context, account: Account, reading: ParsedPush, owner: str) -> Push:
     """Return the push with its files in the document store and only their ids in its tickets."""
     push = reading.push
     if not isinstance(push, TicketsPush):
@@ -139,4 +139,5 @@ def _store_files(context: Context, reading: ParsedPush, owner: str) -> Push:
         tickets.append(attach_file(mark_pushed(ticket, digest=document.sha256), document.ticket_file))
     if not tickets:
         return InvalidPush(remarks[-1])
-    return TicketsPush(tuple(tickets), push.complete, "; ".join(remarks) or None)
+    kept = account.without_holders(tickets)
+    return TicketsPush(kept, push.complete, "; ".join(remarks) or None, push.documents)

@@ -13,7 +13,7 @@ from willcall.orders.errors import NotNowError
 from willcall.orders.hints import FALLBACK_WAIT, hint_until
 from willcall.orders.history import Action, Actor
 from willcall.orders.model import Order, Ticket
-from willcall.orders.outcomes import Issued, NotReady, PartlyIssued, Throttled, outcome_name
+from willcall.orders.outcomes import Issued, NotReady, PartlyIssued, Throttled, attention_of, outcome_name
 from willcall.orders.serialization import rfc3339, ticket_schema
 from willcall.orders.submission import parse_submission
 from willcall.orders.ticket_documents import inline_file
@@ -119,7 +119,7 @@ def _keep_hint(
 def look_schema(looked: LookResult) -> schemas.LookResult:
     outcome = looked.result.outcome
     tickets = outcome.tickets if isinstance(outcome, Issued | PartlyIssued) else ()
-    attention = outcome.attention if isinstance(outcome, NotReady | PartlyIssued) else None
+    attention = attention_of(outcome) if isinstance(outcome, NotReady | PartlyIssued) else None
     return schemas.LookResult(
         provider=looked.account.provider,
         account=looked.account.name,

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from secrets import token_hex
 
 import structlog
@@ -13,7 +14,7 @@ from willcall.providers.base import Account
 from willcall.stores.messages import PollMessage
 from willcall.stores.polls import PollClaim, PollVerdict
 from willcall.usecases.account_reports import retry_throttle_report
-from willcall.usecases.ask import SendWindow, StatusResult, ask, read_response
+from willcall.usecases.ask import SendWindow, StatusResult, ask, read_transcript
 from willcall.usecases.authorize import RetrySoon
 from willcall.usecases.context import Context
 from willcall.usecases.credentials import NO_CREDENTIALS, account_of
@@ -77,7 +78,8 @@ def poll_once(context: Context, order_id: str, seq: int, account_key: str) -> Po
     bind_contextvars(attempt=attempt)
     send_before = started + lease - account.http.total_timeout
     used = account_of(context, account, claim.granted_order)
-    window = SendWindow(started, send_at, send_before, claim.override)
+    extend_lease = partial(context.stores.polls.extend_lease, order_id, claim_id)
+    window = SendWindow(started, send_at, send_before, claim.override, extend_lease)
     result = _ask(context, used, claim, window) if used else StatusResult(NO_CREDENTIALS)
     now = claim.now + time.monotonic() - started
     if isinstance(result, RetrySoon):
@@ -159,7 +161,7 @@ def _share_answer(context: Context, account: Account, order: Order, result: Stat
     Each selects its own tickets from the list. What is left when the time is up, or when this process dies, is polled
     as usual.
     """
-    if result.response is None or not isinstance(result.outcome, Issued | PartlyIssued | NotReady | Missing):
+    if result.transcript is None or not isinstance(result.outcome, Issued | PartlyIssued | NotReady | Missing):
         return
     started, user_list = time.monotonic(), account.adapter.is_user_list(order.reference)
     if order.user_bound and not user_list:
@@ -171,7 +173,7 @@ def _share_answer(context: Context, account: Account, order: Order, result: Stat
         claim = context.stores.polls.claim_answer(order_id, order, claim_id, lease, user_list=user_list)
         if claim is None:
             continue
-        read = read_response(context, account, claim.granted_order, result.response)
+        read = read_transcript(context, account, claim.granted_order, result.transcript)
         message = _settle(context, account, claim, claim_id, result=read, now=claim.now)
         context.send_polls(account.key, [message] if message else [])
 

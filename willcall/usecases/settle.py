@@ -8,8 +8,8 @@ from willcall.orders.countdown import earliest_poll_at
 from willcall.orders.decision import AccountSignal, Decision, cancel, decide, expire, interpret
 from willcall.orders.history import Action, Actor, timeline_entry
 from willcall.orders.model import CLOSED, OPEN, Attempt, Attention, Order
+from willcall.orders.order_documents import missing_urls
 from willcall.orders.outcomes import Issued, Malformed, NotReady, Outcome, PartlyIssued, outcome_name
-from willcall.orders.ticket_documents import missing_document_urls
 from willcall.providers.base import Account
 from willcall.stores.accounts import AccountHealth
 from willcall.stores.commits import Commit, OwnedByAnotherOrderError
@@ -133,7 +133,7 @@ def settle_push(context: Context, before: Order, after: Order, entry: Attempt, f
         keep_schedule=before.status is after.status or after.status in OPEN,
         attempt=entry,
         tickets=after.tickets != before.tickets,
-        fetch_in=fetch_in if missing_document_urls(after.tickets) else None,
+        fetch_in=fetch_in if missing_urls(after.tickets, after.documents) else None,
         alert=attention_alert(context, before, after),
     )
     due = write_commit(context, commit)

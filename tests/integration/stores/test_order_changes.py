@@ -6,7 +6,17 @@ from typing import Any
 import pytest
 
 from tests.integration.stores.conftest import ACCOUNT, StoreHarness
-from willcall.orders.model import CANCELLED_REASON, Attention, EndedBy, Order, Status, Ticket, TicketKind
+from willcall.orders.model import (
+    CANCELLED_REASON,
+    Attention,
+    EndedBy,
+    Need,
+    Needs,
+    Order,
+    Status,
+    Ticket,
+    TicketKind,
+)
 from willcall.orders.serialization import order_to_json
 from willcall.stores import keys
 from willcall.stores.commits import Commit
@@ -125,7 +135,7 @@ def test_only_an_open_order_is_at_risk(harness: StoreHarness, status: Status, *,
 
 
 def test_an_open_order_needs_the_names_on_its_tickets() -> None:
-    order = Order("ord-1", "paylogic", "default", "r", Status.PENDING, 1.0, 2.0, attention=Attention.PERSONALIZATION)
+    order = Order("ord-1", "paylogic", "default", "r", Status.PENDING, 1.0, 2.0, needs=Needs(Need.PERSONALIZATION))
     needs = order_to_json(order)["needs"]
     assert (needs["what"], needs["until"], needs["url"]) == ("personalization", None, None)
     assert "names" in needs["detail"]

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import redis
@@ -12,6 +12,8 @@ from structlog.testing import capture_logs
 from tests.integration.usecases.conftest import Setup, System
 from willcall.orders.model import Attention, Status
 from willcall.orders.outcomes import Issued, PartlyIssued
+from willcall.providers.base import Adapter
+from willcall.providers.conversations import Conversation
 from willcall.providers.pushes import PushRequest
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
@@ -37,6 +39,9 @@ class Broken:
         if name != part:
             return getattr(self.adapter, name)
         return Broken(getattr(self.adapter, part), method, self.result) if method else self._fail
+
+    def converse(self, *question: Any) -> Conversation:
+        return Adapter.converse(cast("Adapter", self), *question)
 
     def _fail(self, *_: object) -> Any:
         if isinstance(self.result, BaseException):

@@ -15,7 +15,7 @@ def test_an_order_says_until_when_its_customer_must_enter_names(make_system: Set
     assert order_to_json(h.order())["needs"] is None
     h.poll()
     needs = order_to_json(h.order())["needs"]
-    assert needs.keys() == {"what", "until", "url", "detail"}
+    assert needs.keys() == {"what", "until", "url", "detail", "form"}
     assert needs["what"] == "personalization"
     left = datetime.fromisoformat(needs["until"]) - datetime.fromtimestamp(h.context.stores.accounts.now(), UTC)
     assert 500 < left.total_seconds() <= 601

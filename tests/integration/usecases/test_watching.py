@@ -14,6 +14,7 @@ from willcall.devtools.embedded_redis import EmbeddedRedis
 from willcall.orders.model import EndedBy, Order, Status, Ticket, TicketKind
 from willcall.orders.outcomes import Cancelled, Issued, Missing, NotReady, Outcome, Throttled, Unavailable
 from willcall.orders.policy import Rate
+from willcall.orders.ticket_ids import with_ids
 from willcall.stores import keys
 from willcall.usecases.accounts import pause
 
@@ -85,7 +86,7 @@ def test_a_check_that_finds_nothing_new_leaves_one_line_and_no_attention(made: W
     made.answers = lambda _order, _at: Missing()
     watch(made, 2 * DAY)
     order = made.order("ord-1")
-    assert (order.status, order.attention, order.tickets) == (Status.FULFILLED, None, TICKETS)
+    assert (order.status, order.attention, order.tickets) == (Status.FULFILLED, None, with_ids(TICKETS))
     assert len(made.context.stores.events.list_after(None, 10)) == 1
 
 

@@ -12,6 +12,7 @@ from willcall.schemas import accounts, operations, orders, problems
 from willcall.schemas.base import Schema
 
 SHAPES = [
+    *(orders.TicketEvent, orders.Money, orders.OrderDocument, orders.Needs),
     *(orders.Ticket, orders.Order, orders.OrderPage, orders.Attempt, orders.AttemptPage, orders.Event),
     *(orders.EventPage, orders.BatchResult, orders.BatchResults),
     *(accounts.Account, accounts.AccountPage, accounts.Backlog, accounts.Rate, accounts.ResumeResult),

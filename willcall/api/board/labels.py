@@ -45,6 +45,7 @@ _REASONS = {
     Attention.NOT_FOUND: "unknown reference",
     Attention.MALFORMED: "unreadable response",
     Attention.PERSONALIZATION: "names missing",
+    Attention.APPROVAL: "needs approval",
     Attention.UNDELIVERABLE: "callback failed",
 }
 

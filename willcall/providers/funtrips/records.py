@@ -20,7 +20,15 @@ from willcall.orders.ticket_identity import Tickets, admits_someone, without_dup
 from willcall.orders.user_lists import Purchase, select_tickets, ticket_keys
 from willcall.providers.base import OrderQuery
 from willcall.providers.dates import created_before, is_older, issued_at
-from willcall.providers.reading import as_list, as_object, as_text, as_web_url, extra_fields, status_word
+from willcall.providers.reading import (
+    LONGEST_SHARED,
+    as_list,
+    as_object,
+    as_text,
+    as_web_url,
+    extra_fields,
+    status_word,
+)
 from willcall.providers.ticket_status import ticket_status
 
 _LISTS = ("items", "data", "results", "fulfillments")
@@ -181,7 +189,7 @@ def user_ticket_keys(records: list[Record], user: str | None) -> frozenset[str]:
 
 def tickets_of(record: Record, bought_at: float = -math.inf) -> RecordTickets:
     """Return the tickets of one record and its own PDF, without those that are older than an order."""
-    rest = extra_fields(_beyond(record.fields, _TICKET_LIST_FIELDS))
+    rest = extra_fields(_beyond(record.fields, _TICKET_LIST_FIELDS), LONGEST_SHARED)
     entries = [as_object(entry) for entry in as_list(record.fields.get("tickets"))]
     found = [_ticket(entry, rest) for entry in entries if not is_older(entry, bought_at)]
     tickets = tuple(ticket for ticket in found if ticket is not None)
@@ -258,7 +266,7 @@ def _ticket(entry: Mapping[str, Any], record: Mapping[str, Any]) -> Ticket | Non
         return None
     extra = extra_fields({**_beyond(entry, _TICKET_FIELDS), "fulfillment": record or None})
     kind = TicketKind.PDF if code is None else TicketKind.BARCODE
-    seat = {name: as_text(entry.get(name)) for name in _SEAT}
+    seat: dict[str, Any] = {name: as_text(entry.get(name)) for name in _SEAT}
     status = ticket_status(as_text(entry.get("status"))) or TicketStatus.VALID
     return Ticket(kind, url=url, code=code, status=status, extra=extra, **seat)
 

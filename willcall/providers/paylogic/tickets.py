@@ -9,9 +9,10 @@ https://shopping-api-docs.sandbox.paylogic.com/documentation/ordercancellation.h
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Any
 
-from willcall.orders.model import Attention, Ticket, TicketKind, TicketStatus
+from willcall.orders.model import Need, Needs, Ticket, TicketKind, TicketStatus
 from willcall.orders.outcomes import Cancelled, Issued, Malformed, NotReady, Outcome, PartlyIssued
 from willcall.orders.serialization import rfc3339
 from willcall.orders.ticket_admissions import count_admissions
@@ -38,7 +39,7 @@ class PaylogicTicket:
     """A ticket at Paylogic.
 
     `tickets` is empty until it is issued; then it is a file, wallet passes, or both. `not_before` is when it can be
-    issued at the earliest (epoch), and `needed_by` until when the customer must act, if Paylogic says so. A `void` one
+    issued at the earliest (epoch), and `needs` what the customer has to do before. A `void` one
     lets nobody in, but is still shown. `parent` is the uid of the combo ticket that it is a part of.
     """
 
@@ -46,8 +47,7 @@ class PaylogicTicket:
     word: str | None = None
     waits_for: str | None = None
     not_before: float | None = None
-    attention: Attention | None = None
-    needed_by: float | None = None
+    needs: Needs | None = None
     void: bool = False
     uid: str | None = None
     parent: str | None = None
@@ -183,13 +183,12 @@ def _combined(
     if tickets and not needed:
         reasons = ["every ticket is void"]
     detail = "; ".join([f"{count} of {needed} tickets", *reasons])
-    attention = next((part.attention for part in waiting if part.attention), None)
-    needed_by = min((part.needed_by for part in waiting if part.needed_by), default=None)
+    needs = min((part.needs for part in waiting if part.needs), key=lambda each: each.until or inf, default=None)
     not_before = _earliest(waiting) if len(bundles) + len(own) >= needed else None
     if not any(map(admits_someone, tickets)):
-        return NotReady(attention, needed_by, void=tickets, provider_status=word, detail=detail, not_before=not_before)
+        return NotReady(needs=needs, void=tickets, provider_status=word, detail=detail, not_before=not_before)
     return PartlyIssued(
-        tickets, needed or None, attention, needed_by, provider_status=word, detail=detail, not_before=not_before
+        tickets, needed or None, needs=needs, provider_status=word, detail=detail, not_before=not_before
     )
 
 
@@ -291,8 +290,7 @@ def _obstacle(ticket: Mapping[str, Any], now: float) -> PaylogicTicket | None:
             word=word,
             waits_for="the customer must personalise a ticket" + (f" until {until}" if until else ""),
             not_before=_fulfillment_start(ticket, now),
-            attention=Attention.PERSONALIZATION,
-            needed_by=needed_by,
+            needs=Needs(Need.PERSONALIZATION, needed_by),
         )
     return None
 

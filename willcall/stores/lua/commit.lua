@@ -64,6 +64,8 @@ if args.ownership and owned_by_another(args.ownership, args.id) then return {-2,
 if args.answered then redis.call('HDEL', ACCOUNT, 'failures', 'refused', 'unreadable') end
 local now = server_time()
 local fields = args.fields
+-- The provider may have announced another date of issuing, which moves the deadline.
+deadline = fields.deadline or deadline
 local keep = args.place == 'keep'
 local set, removed = {'seq', seq + 1}, {'resent', 'resend_at'}
 local function write(field, value)

@@ -37,6 +37,8 @@ FIELDS = [
     "updated_at",
     "at_risk",
     "needs",
+    "expected_at",
+    "documents",
 ]
 
 

@@ -244,21 +244,31 @@ def test_a_web_link_is_an_http_address(value: Any, *, taken: bool) -> None:
     assert as_web_url(value) == (value if taken else None)
 
 
-def test_small_extra_fields_are_stored() -> None:
-    fields = {"name": "Adult", "none": None, "zero": 0, "nested": {"a": [1, 2]}}
-    assert extra_fields(fields) == {"name": "Adult", "zero": 0, "nested": {"a": [1, 2]}}
+def test_extra_fields_are_stored_whole() -> None:
+    fields = {"name": "Adult", "none": None, "zero": 0, "nested": {"a": [1, 2]}, "seats": [{"seat_id": 1}] * 1_000}
+    assert extra_fields(fields) == {name: value for name, value in fields.items() if value is not None}
 
 
 @pytest.mark.parametrize(
-    "value", ["x" * 5_000, json.loads("[" * 200 + "]" * 200), math.inf], ids=["long", "deep", "inf"]
+    "value", ["x" * 70_000, json.loads("[" * 200 + "]" * 200), math.inf], ids=["long", "deep", "inf"]
 )
-def test_large_or_deep_extra_fields_are_not_stored(value: Any) -> None:
-    assert extra_fields({"a": value, "b": 1}) == {"b": 1}
+def test_what_is_too_long_or_too_deep_is_left_out_and_marked(value: Any) -> None:
+    assert extra_fields({"a": value, "b": 1}) == {"b": 1, "truncated": True}
 
 
-def test_the_number_of_extra_fields_is_bounded() -> None:
-    assert len(extra_fields({f"{number}" + "x" * 500: number for number in range(1_000)})) == 50
-    assert all(len(name) <= 100 for name in extra_fields({"x" * 500: 1}))
+def test_a_list_that_is_too_long_keeps_its_first_entries() -> None:
+    found = extra_fields({"seats": [{"seat_id": number} for number in range(100)], "b": 1}, longest=200)
+    assert found["truncated"] is True
+    assert [seat["seat_id"] for seat in found["seats"]] == [*range(len(found["seats"]))]
+    assert 5 < len(found["seats"]) < 100
+    assert found["b"] == 1
+
+
+@given(st.dictionaries(st.text(max_size=200), st.lists(st.text(max_size=50)) | st.text(max_size=300), max_size=40))
+def test_the_size_of_extra_fields_is_bounded(fields: dict[str, Any]) -> None:
+    found = extra_fields(fields, longest=1_000)
+    assert len(json.dumps(found)) < 1_000 + 30
+    assert ("truncated" in found) == (found != fields)
 
 
 def test_a_status_word_is_stored_printable_and_shortened() -> None:

@@ -218,13 +218,14 @@ def test_a_failed_record_never_makes_an_order_issued() -> None:
 
 
 def test_other_fields_are_stored_in_extra() -> None:
-    ticket = {"barcode": "1", "seat": {"label": "A1"}, "notes": "x" * 9_000, "type": "Adult"}
+    ticket = {"barcode": "1", "seat": {"label": "A1"}, "notes": "x" * 90_000, "type": "Adult"}
     outcome = ADAPTER.read_status(OrderQuery("c1"), respond(record(tickets=[ticket], venue="Hall")))
     assert isinstance(outcome, Issued)
     assert outcome.tickets[0].extra == {
         "seat": {"label": "A1"},
         "type": "Adult",
         "fulfillment": {"checkout_id": "c1", "status": "COMPLETED", "venue": "Hall"},
+        "truncated": True,
     }
 
 

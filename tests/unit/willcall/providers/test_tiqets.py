@@ -52,10 +52,10 @@ def test_done_without_a_pdf_url_is_not_ready(url: Any) -> None:
     assert isinstance(ADAPTER.read_status(OrderQuery("1"), done(tickets_pdf_url=url)), NotReady)
 
 
-def test_instructions_that_are_too_long_are_left_out() -> None:
-    outcome = ADAPTER.read_status(OrderQuery("1"), done(how_to_use="x" * 10_000, post_purchase="Be early."))
+def test_instructions_that_are_too_long_are_left_out_and_marked() -> None:
+    outcome = ADAPTER.read_status(OrderQuery("1"), done(how_to_use="x" * 100_000, post_purchase="Be early."))
     assert isinstance(outcome, Issued)
-    assert outcome.tickets[0].extra == {"post_purchase": "Be early."}
+    assert outcome.tickets[0].extra == {"post_purchase": "Be early.", "truncated": True}
 
 
 def test_polling_follows_the_guide() -> None:

@@ -183,6 +183,36 @@ def test_a_date_beyond_next_year_is_implausible_and_logged_once(make_system: Set
         assert logged == (["a date more than 400 days ahead"] if days == 401 else [])
 
 
+def test_an_announced_date_beyond_the_ceiling_moves_the_deadline(make_system: Setup) -> None:
+    """The ceiling is 600 s here. The date that is shown is rounded up to a second."""
+    h, three_weeks = make_system(), 21 * 86_400
+    script = {"provider": "paylogic", "reference": "a7c6", "fulfillment_starts_after": three_weeks}
+    h.submit(OrderScript.model_validate(script))
+    assert h.order().deadline_at == pytest.approx(h.order().submitted_at + 600)
+    order = h.poll()
+    assert order.expected_at is not None
+    assert order.expected_at - order.submitted_at == pytest.approx(three_weeks, abs=60)
+    assert order.next_poll_at == order.expected_at
+    assert order.deadline_at == pytest.approx(order.expected_at + 600)
+    h.let_time_pass_for_providers(three_weeks + 1)
+    assert h.poll().status is Status.FULFILLED
+
+
+def test_an_order_expires_after_the_ceiling_of_its_announced_date(make_system: Setup) -> None:
+    h = make_system()
+    h.submit(
+        OrderScript.model_validate(
+            {"provider": "paylogic", "reference": "a7c6", "fulfillment_starts_after": 3_600, "ends": "never"}
+        )
+    )
+    h.poll()
+    h.let_time_pass_for_providers(3_601)
+    deadline = h.poll().deadline_at
+    assert h.order().deadline_at == deadline > h.order().submitted_at + 3_600
+    h.redis.hset(keys.order("ord-1"), "deadline", 1)
+    assert h.poll().status is Status.EXPIRED
+
+
 def test_a_stale_message_polls_nothing(make_system: Setup) -> None:
     h = make_system()
     h.submit(funtrips(ready_after=600))

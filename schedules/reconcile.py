@@ -1,5 +1,6 @@
 """Poll expired orders once more, and orders whose status differs from the provider's list."""
 
+from collections.abc import Iterator
 from functools import partial
 
 import structlog
@@ -26,6 +27,8 @@ log = structlog.get_logger(__name__)
 LOOK_BACK = 86_400.0
 #: Seconds for which a list waits for its token. Afterwards its slot stays booked for the next run.
 TOKEN_PATIENCE = 2.0
+#: Most pages of a list that a run reads.
+MAX_PAGES = 20
 
 _MEANS: dict[type[Outcome], Status] = {
     Issued: Status.FULFILLED,
@@ -76,12 +79,42 @@ def _compare_list(run: Run, account: Account) -> int:
         return 0
     if stores.accounts.is_list_postponed(account.key):
         return 0
-    token = take_token(context, account, BookingKind.LIST, "reconcile", TOKEN_PATIENCE)
-    if isinstance(token, NoToken):
-        return 0
-    response = _list(context, account, listing, since, token.claimed)
-    if isinstance(response, RetrySoon):
-        return 0
+    differing = 0
+    for response in _pages(context, account, listing, since):
+        for entry in listing.read_list(response):
+            if not run.may_continue():
+                return differing
+            differing += run.try_item(
+                f"{account.key} {entry.reference}",
+                partial(_poll_if_different, context, account, entry),
+                account=account.key,
+            )
+    return differing
+
+
+def _pages(context: Context, account: Account, listing: OrderLister, since: float) -> Iterator[Response]:
+    """Yield the pages of the list, as far as tokens are free; the next run begins anew."""
+    page: Response | None = None
+    for _ in range(MAX_PAGES):
+        token = take_token(context, account, BookingKind.LIST, "reconcile", TOKEN_PATIENCE)
+        if isinstance(token, NoToken):
+            return
+        response = _list(context, account, listing, since, claimed=token.claimed, after=page)
+        if isinstance(response, RetrySoon):
+            return
+        _note_hint(context, account, response)
+        if not isinstance(response, Response):
+            log.warning("list unavailable", account=account.key)
+            return
+        yield response
+        page = response
+        if status_outcome(page) is not None or listing.next_page(account.credentials, None, page) is None:
+            return
+
+
+def _note_hint(context: Context, account: Account, response: Response | Outcome) -> None:
+    """Come back to the list only when its response allows it."""
+    stores = context.stores
     outcome = status_outcome(response) if isinstance(response, Response) else response
     hint = retry_after(response) if isinstance(response, Response) else response.retry_after
     wait = hint_seconds(hint, fallback=FALLBACK_WAIT)
@@ -90,19 +123,6 @@ def _compare_list(run: Run, account: Account) -> int:
     # A gateway that rejects only the list must not stop the account.
     if isinstance(outcome, Throttled) and not outcome.by_gateway:
         report_throttle(context, account, outcome.retry_after, stores.accounts.now(), why=outcome.detail)
-    if not isinstance(response, Response):
-        log.warning("list unavailable", account=account.key)
-        return 0
-    differing = 0
-    for entry in listing.read_list(response):
-        if not run.may_continue():
-            break
-        differing += run.try_item(
-            f"{account.key} {entry.reference}",
-            partial(_poll_if_different, context, account, entry),
-            account=account.key,
-        )
-    return differing
 
 
 def _poll_if_different(context: Context, account: Account, entry: ListedOrder) -> bool:
@@ -116,16 +136,20 @@ def _poll_if_different(context: Context, account: Account, entry: ListedOrder) -
 
 
 def _list(
-    context: Context, account: Account, listing: OrderLister, since: float, claimed: float
+    context: Context, account: Account, listing: OrderLister, since: float, *, claimed: float, after: Response | None
 ) -> Response | Outcome | RetrySoon:
-    """Return the provider's list, or why there is none."""
+    """Return the first page of the provider's list, or the one after a page, or why there is none."""
     authorization = authorize(context, account, claimed)
     if not isinstance(authorization, Authorization):
         return authorization
-    request = listing.list_request(account.credentials, authorization.token, since)
-    if request is None or context.throttles.blocks(account.bucket, claimed):
+    credentials, token = account.credentials, authorization.token
+    if after is None:
+        request = listing.list_request(credentials, token, since)
+    else:
+        request = listing.next_page(credentials, token, after)
+    if request is None or not request.url.startswith(f"{credentials.base_url}/"):
         return RetrySoon()
-    return context.exchange(account, request)
+    return RetrySoon() if context.throttles.blocks(account.bucket, claimed) else context.exchange(account, request)
 
 
 def _poll(context: Context, order: Order) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.contract.holding import outcome_of
 from tests.contract.test_recorded_answers import CASES
 from willcall.http.messages import Response
 from willcall.orders.outcomes import Issued, Outcome, PartlyIssued
@@ -38,7 +39,9 @@ def recorded(case: Path) -> tuple[str, dict[str, Any], Any]:
 
 def read(name: str, status: dict[str, Any], body: Any) -> Outcome:
     response = Response(200, status["headers"], json.dumps(body).encode(), status.get("received_at", 1_795_345_200.0))
-    return ADAPTERS[name].read_status(OrderQuery(status["reference"], status["quantity"]), response)
+    kind = 1 if status.get("headless") else 0
+    query = OrderQuery(status["reference"], status["quantity"])
+    return outcome_of(name, query, response, kind=kind, further=status.get("further"))
 
 
 def lists_of(value: Any, name: str = "items") -> Iterator[tuple[str, list[Any]]]:

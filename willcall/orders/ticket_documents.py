@@ -19,7 +19,7 @@ DOCUMENT_ERROR = "document_error"
 
 #: Kinds that are named after their file. The kind of a ticket is certain once its file is stored.
 _FILE_KINDS = {TicketKind.PDF, TicketKind.IMAGE, TicketKind.ARCHIVE}
-#: Kinds whose URL is the address of a file. Links, pages and wallet passes are for the customer to open.
+#: Kinds whose URL is the address of a file, as that of an Apple Wallet pass is. Links and pages are for the customer.
 _KINDS_WITH_FILE = _FILE_KINDS | {TicketKind.BARCODE}
 
 _KIND_BY_CONTENT_TYPE = {
@@ -47,7 +47,7 @@ class TicketFile:
 
 def lacks_document(ticket: Ticket) -> bool:
     """Return whether the ticket has a file that is not stored yet."""
-    is_file = ticket.kind in _KINDS_WITH_FILE and ticket.url is not None
+    is_file = (ticket.kind in _KINDS_WITH_FILE or ticket.wallet == "apple") and ticket.url is not None
     return is_file and ticket.document is None and admits_someone(ticket)
 
 

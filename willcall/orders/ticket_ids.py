@@ -44,7 +44,7 @@ def with_ids(tickets: Sequence[Ticket], before: Sequence[Ticket] = ()) -> Ticket
 
 def _marks(ticket: Ticket) -> Iterable[Hashable]:
     """Yield what tells that a ticket is the same as before, the most certain first: identity, address, seat."""
-    part = (ticket.comparison_kind, ticket.wallet)
+    part = ticket.wallet or ticket.comparison_kind
     yield from ((part, mark) for mark in sorted(identity_marks(ticket), key=repr))
     if ticket.url:
         yield part, "path", without_query(ticket.url)
@@ -54,7 +54,7 @@ def _marks(ticket: Ticket) -> Iterable[Hashable]:
 
 
 def _new_id(ticket: Ticket, used: set[str | None]) -> str:
-    part = f"{ticket.comparison_kind} {ticket.wallet or ''}"
+    part = ticket.wallet or ticket.comparison_kind
     mark = next(iter(_marks(ticket)), None)
     number = 0
     while (new := _digest(f"{part} {mark!r} {number}")) in used:

@@ -23,7 +23,8 @@ class OrderQuery:
     """The part of an order that an adapter may know.
 
     `bought_at` (epoch seconds) and `ownership` distinguish the order's own tickets from others in a user's list.
-    `present` are the tickets that an open order has from earlier attempts: what they show need not be asked again.
+    `present` are the tickets that the order has from earlier attempts: what they show need not be asked again, unless
+    the order is `watched`, because it is final.
     """
 
     reference: str = field(repr=False)
@@ -32,6 +33,7 @@ class OrderQuery:
     bought_at: float = -math.inf
     ownership: Ownership = field(default=Ownership(), repr=False)
     present: Tickets = field(default=(), repr=False)
+    watched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +79,11 @@ class OrderLister(Protocol):
     def list_request(self, credentials: Any, access_token: str | None, since: float, /) -> Request | None:
         """Return the request for the orders changed since `since` (epoch), or `None` if the account has no list."""
 
+    def next_page(self, credentials: Any, access_token: str | None, response: Response, /) -> Request | None:
+        """Return the request for the page after this one, or `None` after the last."""
+
     def read_list(self, response: Response, /) -> list[ListedOrder]:
-        """Return the entries of the list that can be read. Never raises."""
+        """Return the entries of a page that can be read. Never raises."""
 
 
 class UserLists(Protocol):

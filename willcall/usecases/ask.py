@@ -124,8 +124,14 @@ def _hold(
 
 
 def _query(order: Order) -> OrderQuery:
-    present = order.tickets if order.status in OPEN else ()
-    return OrderQuery(order.reference, order.quantity, order.language, bought_at(order), present=present)
+    return OrderQuery(
+        order.reference,
+        order.quantity,
+        order.language,
+        bought_at(order),
+        present=order.tickets,
+        watched=order.status not in OPEN,
+    )
 
 
 def _ownership(context: Context, account: str, order_id: str, keys: Sequence[str]) -> Ownership:

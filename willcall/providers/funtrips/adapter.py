@@ -150,6 +150,9 @@ class FuntripsListing:
         url = f"{credentials.base_url}/v1/admin/fulfillments"
         return Request("GET", url, headers=_authorized(access_token))
 
+    def next_page(self, _credentials: FuntripsCredentials, _token: str | None, _response: Response, /) -> None:
+        """How a list continues is not documented."""
+
     def read_list(self, response: Response, /) -> list[ListedOrder]:
         """Return each checkout of the list, with the outcome of all its records."""
         records = _records(response)

@@ -12,25 +12,32 @@ An order has one of these references:
 https://shopping-api-docs.paylogic.com/documentation/tickets.html
 """
 
-from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
-from typing import Any, Self
-
-from pydantic import Field, field_validator, model_validator
+from typing import Any
 
 from willcall.http.messages import Request, Response
-from willcall.orders.outcomes import Cancelled, Malformed, Missing, Outcome
+from willcall.orders.outcomes import Cancelled, Issued, Malformed, Missing, Outcome, Unavailable
 from willcall.orders.policy import PollPolicy, Rate
 from willcall.orders.serialization import rfc3339
 from willcall.providers.base import AccountDefaults, Adapter, ListedOrder, OrderQuery
-from willcall.providers.credentials import Credentials, ProviderUrl
+from willcall.providers.conversations import Conversation, fetch, first_answer_only, without_answers
 from willcall.providers.lenient_json import read_lenient_object
 from willcall.providers.path_segments import check_reference_segment, path_segment
-from willcall.providers.paylogic import tickets
+from willcall.providers.paylogic.conversations import (
+    Inquiry,
+    ask_for_tickets,
+    ask_for_user_list,
+    resource,
+    with_google_passes,
+)
+from willcall.providers.paylogic.credentials import PaylogicCredentials
+from willcall.providers.paylogic.hal import embedded, link
+from willcall.providers.paylogic.single_tickets import Reading, read_ticket
+from willcall.providers.paylogic.tickets import ticket_outcome
+from willcall.providers.paylogic.user_lists import RELATIONS, keys_of, listed_tickets
 from willcall.providers.reading import as_text, status_outcome, status_word
-from willcall.setting_types.secrets import HeaderSecret, Secret, SecretText
 
 _CANCELLED = Cancelled("the order was cancelled")
 #: What each `status` of an order means, in lower case. No other word is documented; the tickets decide.
@@ -40,51 +47,6 @@ STATUSES: Mapping[str, Outcome] = {"cancelled": _CANCELLED, "canceled": _CANCELL
 
 _USER_LIST = "mine"
 _LONGEST_BARCODE = 255
-
-
-class PaylogicCredentials(Credentials):
-    """Credentials at Paylogic: an application's `username` and `password`, or one user's `cognito_token`.
-
-    https://shopping-api-docs.paylogic.com/concepts/authentication.html
-    """
-
-    base_url: ProviderUrl = "https://shopping-api.paylogic.com"
-    username: SecretText | None = Field(None, repr=False)
-    password: Secret | None = None
-    cognito_token: HeaderSecret | None = None
-
-    @field_validator("username")
-    @classmethod
-    def _no_colon(cls, username: str | None) -> str | None:
-        """Reject a colon: in Basic credentials the first one ends the username."""
-        if username is not None and ":" in username:
-            raise ValueError("must have no colon")
-        return username
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> Self:
-        basic = [self.username, self.password]
-        if self.cognito_token is not None and any(basic):
-            raise ValueError("give either username and password, or cognito_token, not both")
-        if self.cognito_token is None and not all(basic):
-            raise ValueError("give username and password, or cognito_token")
-        return self
-
-    @property
-    def is_user(self) -> bool:
-        """Whether these are one user's own, which give access to that user's tickets only."""
-        return self.cognito_token is not None
-
-    def headers(self) -> dict[str, str]:
-        """Return the header that authenticates a request."""
-        if self.cognito_token is not None:
-            return {"Cognito-Token": self.cognito_token.get_secret_value()}
-        password = self.password.get_secret_value() if self.password else ""
-        return {"Authorization": f"Basic {b64encode(f'{self.username}:{password}'.encode()).decode()}"}
-
-    def document_headers(self) -> dict[str, str]:
-        """Return the same header: e-tickets may be resources like the others."""
-        return self.headers()
 
 
 class _Kind(Enum):
@@ -111,17 +73,23 @@ class PaylogicListing:
 
     def list_request(self, credentials: PaylogicCredentials, _token: str | None, since: float, /) -> Request | None:
         """`GET {base_url}/orders?created__gte=`."""
-        if credentials.is_user:
+        if not credentials.is_application:
             return None
         return _get(credentials, "/orders", {"created__gte": rfc3339(since) or ""})
 
+    def next_page(self, credentials: PaylogicCredentials, _token: str | None, response: Response, /) -> Request | None:
+        """Follow the link `next` of the page."""
+        body = read_lenient_object(response)
+        address = None if isinstance(body, Malformed) else link(body, "next")
+        return Request("GET", address, headers=_headers(credentials)) if address else None
+
     def read_list(self, response: Response, /) -> list[ListedOrder]:
-        """Return the orders of the first page; those that a list does not show in full are read as not ready."""
+        """Return the orders of a page; those that a list does not show in full are read as not ready."""
         body = read_lenient_object(response)
         if status_outcome(response) is not None or isinstance(body, Malformed):
             return []
-        orders = ((as_text(order.get("uid")), order) for order in tickets.embedded(body, "shop:order") or [])
-        return [ListedOrder(uid, _read_order(order, None, response.received_at)) for uid, order in orders if uid]
+        orders = ((as_text(order.get("uid")), order) for order in embedded(body, "shop:order") or [])
+        return [ListedOrder(uid, _read_listed_order(order, response.received_at)) for uid, order in orders if uid]
 
 
 class PaylogicUserLists:
@@ -130,9 +98,11 @@ class PaylogicUserLists:
     references: tuple[str, ...] = (_USER_LIST,)
 
     def ticket_keys(self, _query: OrderQuery, response: Response, /) -> frozenset[str]:
-        """Return the keys of all tickets of the user, of any age."""
+        """Return the keys of all tickets of the user on the first page, of any age."""
         body = read_lenient_object(response)
-        return frozenset() if isinstance(body, Malformed) else tickets.user_list_keys(body, response.received_at)
+        if isinstance(body, Malformed):
+            return frozenset()
+        return keys_of(listed_tickets(body, Reading(response.received_at)))
 
 
 class PaylogicAdapter(Adapter):
@@ -151,7 +121,7 @@ class PaylogicAdapter(Adapter):
         kind = _parse_reference(reference).kind
         if kind is _Kind.USER_LIST and not credentials.is_user:
             raise ValueError("mine needs a cognito_token, of the account or of the order")
-        if kind is _Kind.BARCODE and credentials.is_user:
+        if kind is _Kind.BARCODE and not credentials.is_application:
             raise ValueError("barcodes need an account with username and password")
 
     def reference_is_secret(self, reference: str, /) -> bool:
@@ -174,28 +144,34 @@ class PaylogicAdapter(Adapter):
             case _Kind.USER_LIST:
                 return _get(credentials, "/tickets")
 
-    def read_status(self, query: OrderQuery, response: Response, /) -> Outcome:
-        """Return the outcome by the links, dates and status words of the order or ticket."""
+    def converse(
+        self, query: OrderQuery, credentials: PaylogicCredentials, access_token: str | None, /
+    ) -> Conversation:
+        """Ask for the reference, and then for what the response only links to."""
+        response = yield from fetch(self.status_request(query, credentials, access_token))
+        if response is None:
+            return Unavailable()
         outcome = status_outcome(response)
         if outcome is not None:
             return outcome
-        body, now = read_lenient_object(response), response.received_at
+        body = read_lenient_object(response)
         if isinstance(body, Malformed):
             return body
-        match _parse_reference(query.reference).kind:
-            case _Kind.ORDER:
-                return _read_order(body, query.quantity, now)
-            case _Kind.TICKET:
-                return _read_ticket(body, now)
-            case _Kind.BARCODE:
-                return _read_lookup(body, now)
-            case _Kind.USER_LIST:
-                return tickets.user_list_outcome(body, query, now)
+        inquiry = Inquiry(query, credentials, Reading(response.received_at, query.language))
+        return (yield from _CONTINUATIONS[_parse_reference(query.reference).kind](inquiry, body))
+
+    def read_status(self, query: OrderQuery, response: Response, /) -> Outcome:
+        """Return the outcome by the first response alone."""
+        nobody = PaylogicCredentials.model_construct(base_url="https://shopping-api.paylogic.com")
+        return first_answer_only(self.converse(query, nobody, None), response, query.ownership)
 
 
 def _get(credentials: PaylogicCredentials, path: str, params: dict[str, str] | None = None) -> Request:
-    headers = {"Accept": "application/hal+json", **credentials.headers()}
-    return Request("GET", f"{credentials.base_url}{path}", params or {}, headers)
+    return Request("GET", f"{credentials.base_url}{path}", params or {}, _headers(credentials))
+
+
+def _headers(credentials: PaylogicCredentials) -> dict[str, str]:
+    return {"Accept": "application/hal+json", **credentials.headers()}
 
 
 def _parse_reference(reference: str) -> _Reference:
@@ -219,30 +195,57 @@ def _parse_barcode(value: str) -> _Reference:
     return _Reference(_Kind.BARCODE, check_reference_segment("event uid", event), barcode)
 
 
-def _read_order(order: Mapping[str, Any], quantity: int | None, now: float) -> Outcome:
+def _ask_for_order(inquiry: Inquiry, order: Mapping[str, Any]) -> Conversation:
     if as_text(order.get("uid")) is None:
         return Malformed(detail="no order in the response")
     word = status_word(order.get("status"))
     final = STATUSES.get((word or "").lower())
-    return replace(final, provider_status=word) if final else tickets.order_outcome(order, quantity, word, now)
+    return replace(final, provider_status=word) if final else (yield from ask_for_tickets(inquiry, order, word))
 
 
-def _read_ticket(ticket: Mapping[str, Any], now: float) -> Outcome:
+def _read_listed_order(order: Mapping[str, Any], now: float) -> Outcome:
+    """Return the outcome of an order as a list shows it."""
+    nobody = PaylogicCredentials.model_construct(base_url="")
+    conversation = _ask_for_order(Inquiry(OrderQuery(""), nobody, Reading(now)), order)
+    return without_answers(conversation)
+
+
+def _ticket_outcome(ticket: Mapping[str, Any], reading: Reading) -> Outcome:
     if as_text(ticket.get("uid")) is None:
         return Malformed(detail="no ticket in the response")
-    return tickets.ticket_outcome(ticket, now)
+    return ticket_outcome(read_ticket(ticket, reading))
 
 
-def _read_lookup(body: Mapping[str, Any], now: float) -> Outcome:
-    """Read a look-up by barcode: a list of one ticket, or an empty one.
+def _look_up(inquiry: Inquiry, body: Mapping[str, Any]) -> Conversation:
+    """Read a look-up by barcode: a list of one ticket, or an empty one. Its order may be cancelled as a whole.
 
     https://shopping-api-docs.paylogic.com/documentation/tickets.html
     """
-    found = tickets.embedded(body, *tickets.RELATIONS)
+    found = embedded(body, *RELATIONS)
     if found is None:
         return Malformed(detail="no list of tickets in the response")
     if not found:
         return Missing(detail="no ticket with that barcode")
     if len({as_text(ticket.get("uid")) for ticket in found}) > 1:
         return Malformed(detail="several tickets with that barcode")
-    return _read_ticket(found[0], now)
+    outcome = _ticket_outcome(found[0], inquiry.reading)
+    address = link(found[0], "shop:order")
+    if isinstance(outcome, Issued) and inquiry.may_get(address):
+        order = yield from resource(inquiry, address or "")
+        word = status_word(order.get("status")) if order else None
+        if final := STATUSES.get((word or "").lower()):
+            return replace(final, provider_status=word)
+    return (yield from with_google_passes(inquiry, outcome))
+
+
+def _ask_for_ticket(inquiry: Inquiry, ticket: Mapping[str, Any]) -> Conversation:
+    return (yield from with_google_passes(inquiry, _ticket_outcome(ticket, inquiry.reading)))
+
+
+#: What is asked beyond the first response, by the kind of reference.
+_CONTINUATIONS: Mapping[_Kind, Callable[[Inquiry, Mapping[str, Any]], Conversation]] = {
+    _Kind.ORDER: _ask_for_order,
+    _Kind.TICKET: _ask_for_ticket,
+    _Kind.BARCODE: _look_up,
+    _Kind.USER_LIST: ask_for_user_list,
+}

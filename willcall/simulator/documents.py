@@ -26,6 +26,8 @@ def make_document(name: str, ending: str) -> bytes:
     """Return a document's content, different for each name."""
     if ending == "pdf":
         return pdf(f"Ticket {name}")
+    if ending == "pkpass":
+        return make_file("pkpass", name)
     return f"<!doctype html><title>Tickets</title><p>Ticket {name}</p>".encode()
 
 

@@ -206,6 +206,10 @@ class OrderScript(_ScriptModel):
     transferred: NonNegativeInt = 0
     #: paylogic: the order is a combo: a parent product, with the tickets for its parts.
     combo: bool = False
+    #: paylogic: the order links to its tickets, instead of containing them.
+    linked: bool = False
+    #: How many entries a page of a user's list has; None is all.
+    page_size: PositiveInt | None = None
     #: paylogic: the order only links to the download of its tickets.
     only_a_download: bool = False
     ready_after: NonNegativeFloat = 0.0

@@ -186,9 +186,19 @@ class AccountStore:
         return bool(self._scripts["alert_long_throttle"](keys=_keys(account, account, alert), args=args))
 
     def reserve_token(
-        self, account: str, rate: Rate, kind: BookingKind, booking_id: str, *, express: bool = False
+        self,
+        account: str,
+        rate: Rate,
+        kind: BookingKind,
+        booking_id: str,
+        *,
+        express: bool = False,
+        user_bound: bool = False,
     ) -> Reservation:
-        """Take a token for a request that is no attempt, or book the next free slot; `express`: also of that share."""
+        """Take a token for a request that is no attempt, or book the next free slot; `express`: also of that share.
+
+        `user_bound`: the request has the credentials of its own user, so a rejection of the account's does not matter.
+        """
         bucket = rate.bucket(account)
         now, verdict, *at = self._scripts["reserve_token"](
             keys=[keys.account(account), keys.tokens(bucket), *lanes(bucket)],
@@ -196,6 +206,7 @@ class AccountStore:
                 "booking": booking_name(kind, booking_id),
                 "rate": rate_arguments(rate),
                 "express": express or None,
+                "bound": user_bound or None,
             },
         )
         return Reservation(verdict == "go", now / 1_000, float(at[0]) / 1_000 if at else None)

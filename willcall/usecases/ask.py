@@ -88,7 +88,7 @@ def ask(context: Context, account: Account, order: Order, now: float, window: Se
         return now + time.monotonic() - claimed
 
     transcript = Transcript(replace(response, received_at=clock()))
-    further = FurtherRequests(context, account, transcript, window.extend_lease, clock)
+    further = FurtherRequests(context, account, transcript, window.extend_lease, clock, order.user_bound)
     result = _hold(context, account, order, transcript, further.send, access_token=token)
     outcome = _after_authorization(context, account, authorization, result.outcome)
     return replace(result, outcome=with_retry_after(outcome, transcript.first))

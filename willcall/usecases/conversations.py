@@ -70,6 +70,7 @@ class FurtherRequests:
     transcript: Transcript
     extend_lease: Callable[[float], bool]
     clock: Callable[[], float]
+    user_bound: bool = False
     _booking: str = field(default_factory=lambda: f"ask-{token_hex(6)}")
     _until: float | None = None
     _ended: bool = False
@@ -95,7 +96,9 @@ class FurtherRequests:
         patience = min(_PATIENCE, self._until - time.monotonic())
         if patience <= 0:
             return False
-        token = take_token(self.context, self.account, BookingKind.LIST, self._booking, patience)
+        token = take_token(
+            self.context, self.account, BookingKind.LIST, self._booking, patience, user_bound=self.user_bound
+        )
         if isinstance(token, Token):
             return True
         return_token(self.context, self.account, BookingKind.LIST, self._booking)

@@ -30,16 +30,18 @@ def take_token(
     patience: float,
     *,
     express: bool = False,
+    user_bound: bool = False,
 ) -> Token | NoToken:
     """Take a token, waiting for it up to `patience` seconds. Otherwise its slot stays booked, to be claimed again then.
 
-    A 429 that only this process knows of counts too. `express`: somebody waits for the answer.
+    A 429 that only this process knows of counts too. `express`: somebody waits for the answer. `user_bound`: for a
+    request with credentials of its own user.
     """
     until = time.monotonic() + patience
     while True:
         claimed = time.monotonic()
         reservation = context.stores.accounts.reserve_token(
-            account.key, account.rate, booker, booker_id, express=express
+            account.key, account.rate, booker, booker_id, express=express, user_bound=user_bound
         )
         if reservation.granted:
             time.sleep(reservation.wait)

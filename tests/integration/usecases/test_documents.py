@@ -113,13 +113,13 @@ def test_documents_are_in_the_event(make_system: Setup, provider: str, reference
     assert ids
     for document_id in ids:
         assert document_id is not None
-        assert h.context.documents.read(document_id).startswith(b"%PDF-")
+        assert h.context.documents.read(document_id).startswith((b"%PDF-", b"PK"))
         document = h.context.documents.get(document_id)
         assert document is not None
         assert document.owner == "ord-1"
     (event,) = h.context.stores.events.list_after(None, 10)
     stored = [ticket["document"] for ticket in event.data["tickets"]]
-    assert [document for document in stored if document] == ids
+    assert {document for document in stored if document} >= set(ids)
     assert (filed(h), h.outbox.tasks) == (None, [])
 
 

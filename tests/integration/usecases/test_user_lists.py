@@ -52,6 +52,11 @@ def held(order: Order) -> set[str]:
     return {ticket.code or ticket.url or "" for ticket in order.tickets}
 
 
+def people(order: Order) -> int:
+    """How many entrances its tickets are for: a ticket may have wallet passes beside its file."""
+    return len({ticket.entrance_id for ticket in order.tickets})
+
+
 @pytest.fixture
 def shop(make_system: Setup, provider: str, account: str, reference: str, user: str) -> Shop:
     return Shop(make_system(rate=RATE), provider, account, reference, user)
@@ -64,7 +69,7 @@ def test_last_years_tickets_do_not_count(shop: Shop) -> None:
     assert shop.poll("new-1").status is Status.PENDING
     shop.bought("new")
     order = shop.poll("new-1")
-    assert (order.status, len(order.tickets)) == (Status.FULFILLED, 1)
+    assert (order.status, people(order)) == (Status.FULFILLED, 1)
 
 
 @users
@@ -89,7 +94,7 @@ def test_an_order_takes_a_purchase_of_its_size_before_parts_of_others(shop: Shop
     shop.submit("new-1", quantity=2)
     shop.submit("new-2", quantity=3)
     orders = [shop.poll(name) for name in ("new-1", "new-2")]
-    assert [(order.status, len(order.tickets)) for order in orders] == [(Status.FULFILLED, 2), (Status.FULFILLED, 3)]
+    assert [(order.status, people(order)) for order in orders] == [(Status.FULFILLED, 2), (Status.FULFILLED, 3)]
     assert held(orders[0]).isdisjoint(held(orders[1]))
 
 
@@ -98,7 +103,7 @@ def test_a_repeated_ticket_in_the_list_counts_once(shop: Shop) -> None:
     shop.bought("first", listed_times=2)
     shop.submit("new-1", quantity=2)
     order = shop.poll("new-1")
-    assert (order.status, len(order.tickets)) == (Status.PARTIAL, 1)
+    assert (order.status, people(order)) == (Status.PARTIAL, 1)
 
 
 @users

@@ -25,6 +25,10 @@ class RouteMatch:
     key: str | None = None
     #: The scope that the path requires; None is any.
     scope: Scope | None = None
+    #: A resource of what the reference names, if the request is for that.
+    part: str | None = None
+    #: The page of a list, from 1.
+    page: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 https://shopping-api-docs.paylogic.com/documentation/tickets.html
 """
 
-from base64 import b64decode
+import json
+from base64 import b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -29,6 +30,21 @@ HAL = "application/hal+json"
 DOCS = "https://shopping-api-docs.paylogic.com/documentation"
 CURIES = [{"href": f"{DOCS}/{{rel}}.html", "type": "text/html", "name": "shop", "templated": True}]
 EVENT = "5b3e9744999d4d0ca56b4c5ca1f4dc49"
+PRODUCT = "4a8f0a6caa874d80acff3834da9bc124"
+#: The person on the sample's ticket, and the form for a ticket without one.
+CONSUMER = {
+    "first_name": "Blaise",
+    "last_name": "Test",
+    "date_of_birth": "1970-01-01",
+    "email": "blaise@example.com",
+    "phone_number": "",
+    "gender": 1,
+    "address": "Sesamstraat 123",
+    "postal_code": "1234AA",
+    "city": "Amsterdam",
+    "country": "NL",
+}
+FORM = {name: {"required": True} for name in ("gender", "first_name", "last_name", "date_of_birth", "email")}
 SINGLE = ("ticket:", "code:")
 DAY = 86_400.0
 
@@ -60,13 +76,13 @@ class Paylogic(Provider):
         match request.path.split("/"):
             case ["", "orders", *uid]:
                 return RouteMatch("status" if uid else "list", "/".join(uid) or None, key, "application")
-            case ["", "tickets", uid]:
-                return RouteMatch("status", f"ticket:{uid}", key)
+            case ["", "tickets", uid, *part] if part in ([], ["google-wallet-token"]):
+                return RouteMatch("status", f"ticket:{uid}", key, part=part[0] if part else None)
             case ["", "tickets"] if "code" in query:
                 event = query.get("event", "").rstrip("/").rpartition("/")[2]
                 return RouteMatch("status", f"code:{query['code']}@{event}", key, "application")
             case ["", "tickets"]:
-                return RouteMatch("status", "mine", key, "user")
+                return RouteMatch("status", "mine", key, "user", page=_page(query))
         return RouteMatch("other", None, key)
 
     def user_of(self, reference: str) -> str | None:
@@ -76,7 +92,9 @@ class Paylogic(Provider):
     def order_response(self, route: RouteMatch, snapshots: Sequence[OrderSnapshot]) -> SimulatedResponse:
         reference, snapshot = route.reference or "", snapshots[0]
         if reference == "mine":
-            return _mine(snapshots)
+            return _mine(snapshots, route.page)
+        if route.part:
+            return SimulatedResponse(200, jwt(snapshot.secrets[0]).encode(), {"Content-Type": "application/jwt"})
         if reference.startswith("ticket:"):
             answer = json_response(_ticket(snapshot, 0), content_type=HAL)
         elif reference.startswith("code:"):
@@ -202,21 +220,35 @@ def _ticket(snapshot: OrderSnapshot, index: int) -> dict[str, Any]:
         links |= {
             "shop:eticket": {"href": snapshot.document(index)},
             "apple_wallet_pass": {"href": snapshot.document(index, "pkpass")},
-            "google_wallet_token": {"href": snapshot.document(index, "jwt")},
+            "google_wallet_token": _link(snapshot, f"tickets/{_uid(snapshot, index)}/google-wallet-token"),
         }
     return {
         "_links": links,
         "uid": _uid(snapshot, index),
         "code": _code(snapshot, index),
-        "seating": {"seat": str(index + 1), "row": "C", "section": "Balcony"},
+        "seating": {
+            "seat": str(index + 1),
+            "row": "C",
+            "section": "Balcony",
+            "seat_label": _texts(en=f"Seat {index + 1}", nl=f"Stoel {index + 1}"),
+            "row_label": _texts(en="Row C", nl="Rij C"),
+            "section_label": _texts(en="Balcony", nl="Balkon"),
+            "venue": _texts(en="Paradiso"),
+        },
+        "subproduct": _texts(en="North entrance", nl="Ingang noord"),
+        "price": {"currency": "EUR", "amount": "10.00"},
+        "consumer": CONSUMER,
+        "scannable_until": timestamp(snapshot.known_at + 30 * DAY),
         "has_valid_subscription": False,
         "is_scanned": False,
         "status": snapshot.word or _ticket_status(snapshot, index),
         "needs_personalization": personal is not None and snapshot.now < snapshot.known_at + personal,
         "personalization_start": None if personal is None else timestamp(snapshot.known_at),
         "personalization_end": None if personal is None else timestamp(snapshot.known_at + personal),
+        "personalization_form": FORM,
         "service_fee_paid": {"currency": "EUR", "amount": "0.45"} if issued else None,
         "fulfillment_starts_at": None if starts_at is None else timestamp(starts_at),
+        "_embedded": {"shop:product": _product(snapshot)},
     }
 
 
@@ -233,6 +265,7 @@ def _user_tickets(snapshot: OrderSnapshot) -> list[dict[str, Any]]:
         {
             "_links": _common_links(snapshot, f"tickets/{ticket_uid(secret)}")
             | {
+                "shop:product": _link(snapshot, f"products/{PRODUCT}"),
                 "shop:event": _link(snapshot, f"events/{_event_of_order(snapshot)}"),
                 "shop:order": _link(snapshot, f"orders/{snapshot.secrets[0]}"),
             },
@@ -249,7 +282,7 @@ def _event_of_order(snapshot: OrderSnapshot) -> str:
     return ticket_uid(f"event {snapshot.secrets[0]}")
 
 
-def _mine(snapshots: Sequence[OrderSnapshot]) -> SimulatedResponse:
+def _mine(snapshots: Sequence[OrderSnapshot], page: int) -> SimulatedResponse:
     tickets = [
         ticket
         for snapshot in snapshots
@@ -264,13 +297,20 @@ def _mine(snapshots: Sequence[OrderSnapshot]) -> SimulatedResponse:
             {
                 "_links": {"self": _link(snapshot, f"events/{_event_of_order(snapshot)}")},
                 "uid": _event_of_order(snapshot),
+                "title": _texts(en="Seventies LIVE", nl="Seventies LIVE"),
+                "location": {"name": "Paradiso - Kleine zaal", "postal_code": "", "country": "NL", "city": "Amsterdam"},
                 "event_start": timestamp(ends - 4 * 3_600),
                 "event_end": timestamp(ends),
             }
         )
+    links = _common_links(snapshots[0], "tickets")
+    size = snapshots[0].order.page_size or len(tickets) or 1
+    if page * size < len(tickets):
+        links["next"] = _link(snapshots[0], f"tickets?page={page + 1}")
+    shown = tickets[(page - 1) * size : page * size]
     body = {
-        "_links": _common_links(snapshots[0], "tickets"),
-        "_embedded": {"shop:ticket": tickets, "shop:event": events},
+        "_links": links,
+        "_embedded": {"shop:ticket": shown, "shop:event": events, "shop:product": [_product(snapshots[0])]},
     }
     return json_response(body, content_type=HAL)
 
@@ -283,7 +323,7 @@ def _order(snapshot: OrderSnapshot) -> dict[str, Any]:
     uid, quantity = _order_uid(snapshot), snapshot.order.quantity
     links = _common_links(snapshot, f"orders/{uid}")
     links["shop:etickets"] = {"href": snapshot.document(ending="html"), "type": "text/html"}
-    product = f"{snapshot.origin}/paylogic/products/4a8f0a6caa874d80acff3834da9bc124"
+    product = f"{snapshot.origin}/paylogic/products/{PRODUCT}"
     lines: list[dict[str, Any]] = [{"product": product, "quantity": quantity}]
     if snapshot.order.combo:
         lines = [
@@ -291,6 +331,8 @@ def _order(snapshot: OrderSnapshot) -> dict[str, Any]:
             {"product": f"{product}-part", "quantity": quantity - 1, "parent": product},
         ]
     tickets = [_ticket(snapshot, index) for index in range(quantity) for _ in range(snapshot.order.listed_times)]
+    if snapshot.order.linked:
+        links["shop:ticket"] = [_link(snapshot, f"tickets/{_uid(snapshot, index)}") for index in range(quantity)]
     order = {
         "_links": links,
         "uid": uid,
@@ -299,7 +341,37 @@ def _order(snapshot: OrderSnapshot) -> dict[str, Any]:
         "status": snapshot.word or WORDS[snapshot.status],
         "product_selection": lines,
     }
-    return order if snapshot.order.only_a_download else order | {"_embedded": {"shop:ticket": tickets}}
+    links_only = snapshot.order.only_a_download or snapshot.order.linked
+    return order if links_only else order | {"_embedded": {"shop:ticket": tickets}}
+
+
+def _product(snapshot: OrderSnapshot) -> dict[str, Any]:
+    """Return a product as it is embedded in tickets and lists."""
+    return {
+        "_links": {"self": _link(snapshot, f"products/{PRODUCT}")},
+        "uid": PRODUCT,
+        "name": _texts(en="Day ticket", nl="Dagkaart"),
+        "subtitle": _texts(),
+        "price": {"amount": "10.00", "currency": "EUR"},
+        "reference": "1669",
+    }
+
+
+def _texts(**texts: str) -> dict[str, str]:
+    """Return a text in the languages of the service; those without one are empty."""
+    return {language: texts.get(language, "") for language in ("de", "en", "es", "fr", "nl", "pt", "tr")}
+
+
+def jwt(secret: str) -> str:
+    """Return a token in the form of a JWT, which is the same for the same ticket."""
+    parts = ({"alg": "RS256", "typ": "JWT"}, {"iss": "paylogic", "typ": "savetowallet", "id": ticket_uid(secret)})
+    encoded = [urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts]
+    return ".".join([*encoded, urlsafe_b64encode(sha256(secret.encode()).digest()).decode().rstrip("=")])
+
+
+def _page(query: Mapping[str, str]) -> int:
+    page = query.get("page", "1")
+    return int(page) if page.isdecimal() and len(page) < 6 else 1  # noqa: PLR2004 - digits
 
 
 def _tickets(snapshot: OrderSnapshot, tickets: Sequence[dict[str, Any]]) -> SimulatedResponse:

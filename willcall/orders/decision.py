@@ -289,7 +289,7 @@ def _signal(outcome: Outcome) -> AccountSignal:
             return AccountSignal.UNAVAILABLE
         case Unauthorized(whole_account=whole):
             return AccountSignal.UNAUTHORIZED if whole else AccountSignal.FORBIDDEN
-        case Malformed():
+        case Malformed(rejected=False):
             return AccountSignal.MALFORMED
     return AccountSignal.ANSWERED
 

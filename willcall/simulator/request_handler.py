@@ -43,7 +43,7 @@ class RequestHandler:
         if credential:
             lapsed = credential.expires_at is not None and credential.expires_at <= arrived
             auth = _authorize(credential.account, self._route, credential.scope, lapsed=lapsed)
-        self._order = self._find() if auth == "ok" else None
+        self._order = self._find() if auth == "ok" and self._route.kind != "details" else None
         self._down = self._account.script.down if self._account else None
         self._fault = self._next_fault() if auth == "ok" and not self._down else None
         self.entry = LedgerEntry(
@@ -120,7 +120,7 @@ class RequestHandler:
         entry.allowed_at = max(allowed, default=None)
         early = entry.allowed_at - entry.arrived if entry.allowed_at is not None else 0.0
         entry.too_early_by = early if early > SLACK else 0.0
-        if account.rate_meter and entry.kind == "status":
+        if account.rate_meter and entry.kind in {"status", "details"}:
             entry.overshoot = account.rate_meter.take(entry.arrived)
         if order:
             entry.in_flight = order.in_flight
@@ -138,6 +138,11 @@ class RequestHandler:
             return self._with_fault(provider.token_response(self._state.issue_token(account), account.script))
         if kind == "list":
             return self._with_fault(self._list(account))
+        if kind == "details":
+            order = self._find()
+            snapshots = self._snapshots([order]) if order else []
+            self._shown = []
+            return provider.details_response(snapshots[0]) if snapshots else provider.error_response(404)
         return self._status(account, self._order) if self._order else provider.error_response(HTTPStatus.NOT_FOUND)
 
     def _error(self) -> SimulatedResponse:

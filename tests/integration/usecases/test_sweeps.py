@@ -106,7 +106,7 @@ def test_a_difference_in_the_list_expedites_the_order(make_system: Setup, provid
 
 
 def test_an_order_that_the_provider_cancels_before_the_event_is_found_cancelled(make_system: Setup) -> None:
-    h = make_system()
+    h = make_system(rate={"limit": 1_000, "period": 1, "burst": 1_000})
     script = {"provider": "paylogic", "reference": "a7c60009", "cancel_after": 7_200}
     h.submit(OrderScript.model_validate(script), event_at="2099-05-01T20:00:00Z")
     assert h.poll().status is Status.FULFILLED

@@ -87,8 +87,10 @@ def test_all_proofs_of_delivery_are_stored(harness: WebhookHarness) -> None:
     harness.submit(quantity=3)
     proofs = ["https://p.example/1", "https://p.example/2", "https://p.example/1"]
     harness.answer(upload(seat="100", proof_file_url=proofs, type="order.mobile_ticket_fulfilment"))
-    assert [ticket.url for ticket in harness.order().tickets] == proofs[:2]
-    assert harness.order().status is Status.PARTIAL
+    order = harness.order()
+    assert [(ticket.url, ticket.covers) for ticket in order.tickets] == [(proofs[0], None)]
+    assert [(document.kind.value, document.url) for document in order.documents] == [("proof", p) for p in proofs[:2]]
+    assert order.status is Status.PARTIAL
 
 
 @pytest.mark.parametrize("push", [seat(100), general("a"), links({"seat": "", "link": "https://m.example/a"})])

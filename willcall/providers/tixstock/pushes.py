@@ -15,7 +15,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from willcall.http.messages import Response
-from willcall.orders.model import Ticket, TicketKind
+from willcall.orders.model import DocumentKind, OrderDocument, Ticket, TicketKind
 from willcall.orders.outcomes import Cancelled, Declined, Malformed, Outcome
 from willcall.orders.pushes import ChangePush, InvalidPush, OrderProgress, OutcomePush, TicketsPush
 from willcall.providers.credentials import ProviderUrl, PushCredentials
@@ -35,6 +35,12 @@ _INVOICING = "commissionable"
 #: Fields with our own id of an order; a whole order calls it just `id`.
 _REFERENCES = ("order_id", "external_order_id", "external_id", "id")
 
+#: Fields of an upload that are read.
+_READ = {
+    *("order_id", "id", "listing_id", "general_admission", "section", "row", "seat", "file", "mobile_links"),
+    *("proof_file_url", "additional_file", "customer"),
+}
+
 #: Most objects, lists and entries in a webhook. One file is most of its bytes, the rest is small. More would take
 #: seconds to parse, and block other calls.
 _MOST_PARTS = 200_000
@@ -47,8 +53,12 @@ _PARCEL = "Order has been fulfilled."
 _FAILED = "Listing failed to be fulfilled for the order"
 
 
+def _invoices(word: str | None) -> bool:
+    return (word or "").strip().lower() == _INVOICING
+
+
 def _not_invoicing(word: str) -> str:
-    if word.strip().lower() == _INVOICING:
+    if _invoices(word):
         raise ValueError("must not be the word that raises an invoice")
     return word
 
@@ -60,8 +70,9 @@ _NotInvoicingWord = Annotated[_Word, AfterValidator(_not_invoicing)]
 class AnswerWords(BaseModel):
     """The `order_status` in our response to each kind of webhook.
 
-    The defaults are the words of Tixstock's samples. `Commissionable` raises an invoice and cannot be undone, so it is
-    rejected for webhooks that may leave tickets missing.
+    The defaults are the words of Tixstock's samples. An `order.update` is answered with `update`, otherwise with its
+    own status word, which changes nothing at Tixstock. `Commissionable` raises an invoice and cannot be undone, so it
+    is rejected for webhooks that may leave tickets missing.
 
     https://pf-api-documentation.tixstock.com/v1/webhooks/overview
     """
@@ -69,6 +80,7 @@ class AnswerWords(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     partial: _NotInvoicingWord = "Approved"
+    update: _NotInvoicingWord | None = None
     complete: _Word = "Delivered"
     paper: _Word = "Shipped"
     failed: _NotInvoicingWord = "Accepted"
@@ -138,14 +150,14 @@ class TixstockPushes:
             final = isinstance(self._meaning(progress.provider_status), Declined | Cancelled)
             word = progress.provider_status if final else None
             return word or words.failed, f"The order is {progress.final_status}."
+        is_update = reading.kind == _UPDATE
         if isinstance(reading.push, TicketsPush) and reading.push.complete:
-            return words.paper, _PARCEL
-        if reading.kind == _UPDATE and self._meaning(reading.word) and (reading.word or "").lower() != _INVOICING:
-            return reading.word or words.partial, "The update was accepted."
+            return (is_update and words.update) or words.paper, _PARCEL
+        if is_update:
+            own = reading.word if self._meaning(reading.word) and not _invoices(reading.word) else None
+            return words.update or own or words.partial, "The update was accepted."
         if progress.complete:
             return words.complete, _COMPLETE
-        if reading.kind == _UPDATE:
-            return words.partial, "The update was accepted."
         of = f" of {progress.expected}" if progress.expected else ""
         return words.partial, f"The ticket was accepted; the order has {progress.ticket_count}{of}."
 
@@ -195,13 +207,16 @@ def _read_upload(reference: str, kind: str, data: Mapping[str, Any]) -> ParsedPu
         remarks.append(_NOT_BASE64)
     usable = [file for file in files if file is not None]
     tickets = [*(ticket for ticket, _ in usable), *links]
-    if not tickets and not remarks:
-        tickets = [_ticket(TicketKind.PAGE, item, proof) for proof in dict.fromkeys(_proofs(data))]
+    documents = _documents(item)
+    proofs = [document.url for document in documents if document.kind is DocumentKind.PROOF]
+    if not tickets and not remarks and proofs:
+        # How many people the proofs of one upload are for is not documented, so they count as one.
+        tickets = [replace(_ticket(TicketKind.PAGE, item, proofs[0]), covers=None)]
     if not tickets:
         return ParsedPush(reference, kind, InvalidPush(_NOT_BASE64 if _NOT_BASE64 in remarks else _NOTHING))
     contents = [content for _, content in usable]
     contents += [None] * (len(tickets) - len(contents))
-    push = TicketsPush(tuple(tickets), detail="; ".join(remarks) or None)
+    push = TicketsPush(tuple(tickets), detail="; ".join(remarks) or None, documents=documents)
     return ParsedPush(reference, kind, push, files=tuple(contents))
 
 
@@ -242,10 +257,21 @@ def _extra(item: Mapping[str, Any]) -> dict[str, Any]:
             "listing_id": as_text(item.get("listing_id")),
             "general_admission": as_bool(item.get("general_admission")),
             "additional_file": as_web_url(item.get("additional_file")),
-            "proof_file_url": _proofs(item) or None,
+            "proof_file_url": _addresses(item.get("proof_file_url")) or None,
+            **{name: value for name, value in item.items() if name not in _READ},
         }
     )
 
 
-def _proofs(data: Mapping[str, Any]) -> list[str]:
-    return [link for link in map(as_web_url, as_list(data.get("proof_file_url"))) if link]
+def _documents(data: Mapping[str, Any]) -> tuple[OrderDocument, ...]:
+    """Return the files of an upload that are for the order rather than one ticket, each once."""
+    instructions = _addresses(data.get("additional_file"))
+    proofs = _addresses(data.get("proof_file_url"))
+    return (
+        *(OrderDocument(DocumentKind.INSTRUCTIONS, url) for url in instructions),
+        *(OrderDocument(DocumentKind.PROOF, url) for url in proofs),
+    )
+
+
+def _addresses(value: object) -> list[str]:
+    return list(dict.fromkeys(link for link in map(as_web_url, as_list(value)) if link))

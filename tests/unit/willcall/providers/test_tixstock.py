@@ -74,6 +74,7 @@ def test_response_words_default_to_those_of_the_documentation() -> None:
         "complete": "Delivered",
         "paper": "Shipped",
         "failed": "Accepted",
+        "update": None,
     }
 
 

@@ -89,7 +89,8 @@ def test_all_proofs_of_delivery_are_stored(harness: WebhookHarness) -> None:
     harness.answer(upload(seat="100", proof_file_url=proofs, type="order.mobile_ticket_fulfilment"))
     order = harness.order()
     assert [(ticket.url, ticket.covers) for ticket in order.tickets] == [(proofs[0], None)]
-    assert [(document.kind.value, document.url) for document in order.documents] == [("proof", p) for p in proofs[:2]]
+    documents = [(document.kind.value, document.url) for document in order.documents]
+    assert documents == [("instructions", "https://files.example/letter.pdf"), *(("proof", url) for url in proofs[:2])]
     assert order.status is Status.PARTIAL
 
 

@@ -1,10 +1,9 @@
 """Which tickets need a document, and which stored document belongs to a ticket that a provider lists again."""
 
 import binascii
-import json
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from willcall.orders.model import Ticket, TicketKind
 from willcall.orders.ticket_identity import admits_someone, listed_urls
@@ -16,6 +15,7 @@ DOCUMENTS_LATE_AFTER = 1_800.0
 #: In `Ticket.extra`: what is damaged about the document, and why its URL was given up.
 DOCUMENT_WARNING = "document_warning"
 DOCUMENT_ERROR = "document_error"
+_REMARKS = {DOCUMENT_WARNING, DOCUMENT_ERROR}
 
 #: Kinds that are named after their file. The kind of a ticket is certain once its file is stored.
 _FILE_KINDS = {TicketKind.PDF, TicketKind.IMAGE, TicketKind.ARCHIVE}
@@ -80,14 +80,15 @@ def carry_over_documents(tickets: Sequence[Ticket], before: Sequence[Ticket]) ->
     """
     by_url = {ticket.url: stored_file(ticket) for ticket in before if ticket.url and ticket.document}
     by_url |= {url: stored_file(ticket) for ticket in before if ticket.document for url in listed_urls(ticket)}
-    by_content = {_content(ticket): stored_file(ticket) for ticket in before if ticket.document}
-    new, old = Counter(map(_content, tickets)), Counter(map(_content, before))
+    old, new = _by_content(before), _by_content(tickets)
 
     def file(ticket: Ticket) -> TicketFile | None:
-        content = _content(ticket)
         if ticket.url in by_url:
             return by_url[ticket.url]
-        return by_content.get(content) if new[content] == old[content] == 1 else None
+        same = [one for one in old[_content(ticket)] if _agree(ticket, one)]
+        if len(same) != 1 or sum(_agree(one, same[0]) for one in new[_content(ticket)]) != 1:
+            return None
+        return stored_file(same[0])
 
     return tuple(_with_file(ticket, file(ticket)) if lacks_document(ticket) else ticket for ticket in tickets)
 
@@ -141,18 +142,22 @@ def _with_file(ticket: Ticket, file: TicketFile | None) -> Ticket:
 
 
 def _without_remarks(ticket: Ticket) -> dict[str, object]:
-    return {name: value for name, value in ticket.extra.items() if name not in {DOCUMENT_WARNING, DOCUMENT_ERROR}}
+    return {name: value for name, value in ticket.extra.items() if name not in _REMARKS}
 
 
-def _content(ticket: Ticket) -> str:
-    """Return the ticket as text, without its ids, what its file adds to it and the query of its URL."""
-    parts = {
-        "kind": ticket.comparison_kind,
-        "url": without_query(ticket.url) or "",
-        "extra": _without_remarks(ticket),
-        "document": None,
-        "content_type": None,
-        "id": None,
-        "entrance_id": None,
-    }
-    return json.dumps({**asdict(ticket), **parts}, sort_keys=True, default=str)
+def _by_content(tickets: Iterable[Ticket]) -> Mapping[Hashable, list[Ticket]]:
+    found: dict[Hashable, list[Ticket]] = defaultdict(list)
+    for ticket in tickets:
+        found[_content(ticket)].append(ticket)
+    return found
+
+
+def _content(ticket: Ticket) -> Hashable:
+    """Return what distinguishes a ticket from the others of its order, without the query of its URL."""
+    seat = (ticket.section, ticket.row, ticket.seat, ticket.valid_from, ticket.valid_until)
+    return ticket.comparison_kind, without_query(ticket.url) or "", ticket.code, *seat
+
+
+def _agree(one: Ticket, two: Ticket) -> bool:
+    """Return whether two tickets differ in no field of `extra` that both have."""
+    return all(one.extra[name] == two.extra[name] for name in one.extra.keys() & two.extra.keys() - _REMARKS)

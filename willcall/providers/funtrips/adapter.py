@@ -5,18 +5,36 @@ https://docs.funtrips.io ("Fetching Tickets (Fulfillment)")
 
 import math
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from dataclasses import replace
 from http import HTTPStatus
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import quote_plus
 
 from pydantic import Field, model_validator
 
 from willcall.http.messages import Request, Response
-from willcall.orders.outcomes import Malformed, NotReady, Outcome, Throttled, Unauthorized, Unavailable
+from willcall.orders.outcomes import (
+    Issued,
+    Malformed,
+    NotReady,
+    Outcome,
+    PartlyIssued,
+    Throttled,
+    Unauthorized,
+    Unavailable,
+)
 from willcall.orders.policy import PollPolicy, Rate
+from willcall.orders.serialization import rfc3339
 from willcall.providers.base import AccessToken, AccountDefaults, Adapter, ListedOrder, OrderQuery
+from willcall.providers.conversations import Answer, Conversation, Step, fetch, find_owners
 from willcall.providers.credentials import Credentials, ProviderUrl
+from willcall.providers.funtrips.pages import (
+    checkouts_without_pdf,
+    next_page_request,
+    read_cursor,
+    replace_checkouts,
+)
 from willcall.providers.funtrips.records import (
     Record,
     RecordStatus,
@@ -48,6 +66,13 @@ _LONGEST_USER = 255
 #: Most orders that are read from one list.
 _MOST_LISTED = 1_000
 
+#: Most further pages of a user's list, and most checkouts whose PDFs are asked for, in one attempt.
+_MOST_PAGES, _MOST_CHECKOUTS = 20, 20
+#: Seconds of the time window of a list.
+_WINDOW = 86_400.0
+#: How the name of a parameter looks.
+_PARAMETER = r"^[A-Za-z0-9_.\[\]-]{0,64}$"
+
 _OAUTH_FIELDS = ("token_url", "client_id", "client_secret")
 #: Lifetime of a token if none is given, and the longest plausible one, in seconds.
 _UNSTATED_LIFE, _LONGEST_LIFE = 300.0, 86_400.0
@@ -59,7 +84,8 @@ class FuntripsCredentials(Credentials):
     """A backend's OAuth client (`token_url`, `client_id`, `client_secret`), or a headless `public_bearer`.
 
     `base_url` contains the stage; `/v1` is added here. `token_auth` is how the token endpoint accepts id and secret; if
-    it is not set, each method is tried until one works.
+    it is not set, each method is tried until one works. `since_parameter` and `until_parameter` are the names of the
+    API's time window, which the guide leaves open. Without the first, no list is requested.
     """
 
     token_url: ProviderUrl | None = None
@@ -68,12 +94,15 @@ class FuntripsCredentials(Credentials):
     scope: str = ""
     token_auth: Literal["basic", "basic_raw", "body"] | None = None
     public_bearer: HeaderSecret | None = None
+    since_parameter: Annotated[str, Field(pattern=_PARAMETER)] = ""
+    until_parameter: Annotated[str, Field(pattern=_PARAMETER)] = ""
 
     @model_validator(mode="after")
     def _exactly_one_kind(self) -> Self:
         given = [name for name in _OAUTH_FIELDS if getattr(self, name)]
         if self.public_bearer is not None:
-            beside = given or [name for name in ("scope", "token_auth") if getattr(self, name)]
+            others = ("scope", "token_auth", "since_parameter", "until_parameter")
+            beside = given or [name for name in others if getattr(self, name)]
             if beside:
                 raise ValueError(f"public_bearer cannot be combined with {', '.join(beside)}")
         elif not given:
@@ -139,19 +168,29 @@ class FuntripsOAuth:
 
 
 class FuntripsListing:
-    """Lists all fulfilments; only for backends."""
+    """Lists the fulfilments of a time window; only for backends that know the names of its parameters."""
 
     def list_request(
-        self, credentials: FuntripsCredentials, access_token: str | None, _since: float, /
+        self, credentials: FuntripsCredentials, access_token: str | None, since: float, /
     ) -> Request | None:
-        """Request the admin list without a filter: the names of the time filters are not documented."""
-        if credentials.headless:
+        """Request the admin list from `since` on. Without a filter it is never requested."""
+        if credentials.headless or not credentials.since_parameter:
+            return None
+        window = {credentials.since_parameter: rfc3339(since) or ""}
+        if credentials.until_parameter:
+            window[credentials.until_parameter] = rfc3339(since + _WINDOW) or ""
+        url = f"{credentials.base_url}/v1/admin/fulfillments"
+        return Request("GET", url, params=window, headers=_authorized(access_token))
+
+    def next_page(
+        self, credentials: FuntripsCredentials, access_token: str | None, response: Response, /
+    ) -> Request | None:
+        """Continue at the cursor of the page."""
+        cursor = read_cursor(read_json(response))
+        if cursor is None or not credentials.since_parameter:
             return None
         url = f"{credentials.base_url}/v1/admin/fulfillments"
-        return Request("GET", url, headers=_authorized(access_token))
-
-    def next_page(self, _credentials: FuntripsCredentials, _token: str | None, _response: Response, /) -> None:
-        """How a list continues is not documented."""
+        return next_page_request(Request("GET", url, headers=_authorized(access_token)), cursor)
 
     def read_list(self, response: Response, /) -> list[ListedOrder]:
         """Return each checkout of the list, with the outcome of all its records."""
@@ -221,6 +260,47 @@ class FuntripsAdapter(Adapter):
             headers=_authorized(token),
         )
 
+    def converse(
+        self, query: OrderQuery, credentials: FuntripsCredentials, access_token: str | None, /
+    ) -> Conversation:
+        """Ask for one checkout; or for a user's list, its further pages, and the PDFs that lists do not show."""
+        request = self.status_request(query, credentials, access_token)
+        response = yield from fetch(request)
+        if response is None:
+            return Unavailable()
+        if not self.is_user_list(query.reference):
+            return self.read_status(query, response)
+        if response.status in _NOT_READY or status_outcome(response) is not None:
+            return self.read_status(query, response)
+        records = _records(response)
+        if isinstance(records, Malformed):
+            return records
+        records += yield from _further_pages(request, response)
+        user = _user(query.reference)
+        query = replace(query, ownership=(yield from find_owners(user_ticket_keys(records, user))))
+        outcome = user_outcome(records, user, query)
+        if query.watched or not isinstance(outcome, Issued | PartlyIssued):
+            return outcome
+        detailed = yield from self._in_full(checkouts_without_pdf(outcome.tickets), credentials, access_token)
+        return user_outcome(replace_checkouts(records, detailed), user, query) if detailed else outcome
+
+    def _in_full(
+        self, checkouts: list[str], credentials: FuntripsCredentials, access_token: str | None
+    ) -> Generator[Step, Answer, dict[str, list[Record]]]:
+        """Return the records of single checkouts, which have the addresses of PDFs that lists leave out.
+
+        https://docs.funtrips.io/reference/adminlistuserfulfillmentorders
+        """
+        found: dict[str, list[Record]] = {}
+        for checkout in checkouts[:_MOST_CHECKOUTS]:
+            response = yield from fetch(self.status_request(OrderQuery(checkout), credentials, access_token))
+            if response is None:
+                break
+            records = _records(response) if status_outcome(response) is None else []
+            if records and not isinstance(records, Malformed):
+                found[checkout] = records
+        return found
+
     def read_status(self, query: OrderQuery, response: Response, /) -> Outcome:
         """Read 202, 409 and a 200 without tickets as not ready; a 200 with tickets has them all."""
         if response.status in _NOT_READY:
@@ -234,6 +314,24 @@ class FuntripsAdapter(Adapter):
         if self.is_user_list(query.reference):
             return user_outcome(records, _user(query.reference), query)
         return checkout_outcome(records, query.reference, query.quantity)
+
+
+def _further_pages(request: Request, first: Response) -> Generator[Step, Answer, list[Record]]:
+    """Return the records of a list's further pages. A page that cannot be had now is read at a later poll."""
+    records: list[Record] = []
+    page, seen = first, set[str]()
+    while len(seen) < _MOST_PAGES:
+        cursor = read_cursor(read_json(page))
+        if cursor is None or cursor in seen:
+            break
+        seen.add(cursor)
+        response = yield from fetch(next_page_request(request, cursor))
+        found = _records(response) if response and status_outcome(response) is None else None
+        if response is None or found is None or isinstance(found, Malformed):
+            break
+        records += found
+        page = response
+    return records
 
 
 def _records(response: Response) -> list[Record] | Malformed:

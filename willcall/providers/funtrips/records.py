@@ -20,12 +20,21 @@ from willcall.orders.ticket_identity import Tickets, admits_someone, without_dup
 from willcall.orders.user_lists import Purchase, select_tickets, ticket_keys
 from willcall.providers.base import OrderQuery
 from willcall.providers.dates import created_before, is_older, issued_at
+from willcall.providers.funtrips.fields import (
+    PERSONS,
+    file_url,
+    first_text,
+    read_code,
+    read_event,
+    read_holder,
+    read_money,
+    read_validity,
+)
 from willcall.providers.reading import (
     LONGEST_SHARED,
     as_list,
     as_object,
     as_text,
-    as_web_url,
     extra_fields,
     status_word,
 )
@@ -33,12 +42,12 @@ from willcall.providers.ticket_status import ticket_status
 
 _LISTS = ("items", "data", "results", "fulfillments")
 #: A record has at least one of these fields; other objects are not records.
-_RECORD_FIELDS = {"tickets", "pdf_url", "status", "state", "checkout_id", "external_user_id"}
+_RECORD_FIELDS = {"tickets", "barcodes", "pdf_url", "status", "state", "checkout_id", "external_user_id"}
 #: Fields that are read, and so left out of a ticket's `extra`.
-_TICKET_LIST_FIELDS = {"tickets", "pdf_url"}
+_TICKET_LIST_FIELDS = {"tickets", "pdf_url", *PERSONS}
 _CODES = ("barcode", "code", "qr_code")
-_SEAT = ("section", "row", "seat", "valid_from", "valid_until")
-_TICKET_FIELDS = {*_CODES, *_SEAT, "pdf_url"}
+_SEAT = ("section", "row", "seat")
+_TICKET_FIELDS = {*_CODES, *_SEAT, "valid_from", "valid_until", "pdf_url", "deliverable", *PERSONS}
 
 
 class RecordStatus(Enum):
@@ -76,7 +85,13 @@ class Record:
     @property
     def is_itemised(self) -> bool:
         """Whether it has a list of tickets, rather than one PDF for all of them."""
-        return bool(as_list(self.fields.get("tickets")))
+        return bool(self.entries)
+
+    @property
+    def entries(self) -> list[Mapping[str, Any]]:
+        """Its tickets, as listed. Without such a list, each of its barcodes is a ticket."""
+        tickets = [as_object(entry) for entry in as_list(self.fields.get("tickets"))]
+        return tickets or [{"barcode": code} for code in as_list(self.fields.get("barcodes"))]
 
     @property
     def is_open(self) -> bool:
@@ -95,12 +110,13 @@ class RecordTickets:
     """The tickets of records.
 
     `tickets` are those in their lists, `files` the PDFs of whole records. `unreadable`: there are tickets with neither
-    a code nor a PDF.
+    a code nor a PDF. `undelivered`: there are tickets that are not deliverable yet.
     """
 
     tickets: Tickets = ()
     files: Tickets = ()
     unreadable: bool = False
+    undelivered: bool = False
 
     @property
     def everything(self) -> Tickets:
@@ -190,12 +206,16 @@ def user_ticket_keys(records: list[Record], user: str | None) -> frozenset[str]:
 def tickets_of(record: Record, bought_at: float = -math.inf) -> RecordTickets:
     """Return the tickets of one record and its own PDF, without those that are older than an order."""
     rest = extra_fields(_beyond(record.fields, _TICKET_LIST_FIELDS), LONGEST_SHARED)
-    entries = [as_object(entry) for entry in as_list(record.fields.get("tickets"))]
-    found = [_ticket(entry, rest) for entry in entries if not is_older(entry, bought_at)]
+    entries = [entry for entry in record.entries if not is_older(entry, bought_at)]
+    delivered = [entry for entry in entries if _is_deliverable(entry) and _is_deliverable(record.fields)]
+    found = [_ticket(entry, rest) for entry in delivered]
     tickets = tuple(ticket for ticket in found if ticket is not None)
-    url = as_web_url(record.fields.get("pdf_url"))
-    files = () if url is None else (Ticket(TicketKind.PDF, url=url, extra=rest),)
-    return RecordTickets(tickets, files, unreadable=len(found) > len(tickets))
+    url = file_url(record.fields) if _is_deliverable(record.fields) else None
+    covers = None if not record.is_itemised else len(entries)
+    files = () if url is None else (Ticket(TicketKind.PDF, url=url, covers=covers, extra=rest),)
+    return RecordTickets(
+        tickets, files, unreadable=len(found) > len(tickets), undelivered=len(entries) > len(delivered)
+    )
 
 
 def tickets_of_all(records: Iterable[Record], bought_at: float = -math.inf) -> RecordTickets:
@@ -208,12 +228,13 @@ def tickets_of_all(records: Iterable[Record], bought_at: float = -math.inf) -> R
         tickets=tuple(ticket for part, itemised in parts for ticket in (part.tickets if itemised else part.files)),
         files=tuple(file for part, itemised in parts if itemised for file in part.files),
         unreadable=any(part.unreadable for part, _ in parts),
+        undelivered=any(part.undelivered for part, _ in parts),
     )
 
 
 def _missing(listed: RecordTickets, records: list[Record], quantity: int | None) -> str | None:
     """Return what is still missing of a checkout with tickets, or `None`."""
-    if listed.unreadable or any(record.is_open for record in records):
+    if listed.unreadable or listed.undelivered or any(record.is_open for record in records):
         return "a part of the order has no tickets"
     if listed.repeated and listed.count < (quantity or 0):
         return f"{listed.count} of {quantity} tickets"
@@ -260,21 +281,40 @@ def _record(fields: Mapping[str, Any], statuses: Mapping[str, RecordStatus]) -> 
 
 def _ticket(entry: Mapping[str, Any], record: Mapping[str, Any]) -> Ticket | None:
     """Return one ticket: its code, with the address of its PDF if there is one; or the PDF alone; or `None`."""
-    code = next((code for name in _CODES if (code := as_text(entry.get(name)))), None)
-    url = as_web_url(entry.get("pdf_url"))
+    code, code_format = read_code(entry, _CODES)
+    url = file_url(entry)
     if code is None and url is None:
         return None
-    extra = extra_fields({**_beyond(entry, _TICKET_FIELDS), "fulfillment": record or None})
-    kind = TicketKind.PDF if code is None else TicketKind.BARCODE
-    seat: dict[str, Any] = {name: as_text(entry.get(name)) for name in _SEAT}
-    status = ticket_status(as_text(entry.get("status"))) or TicketStatus.VALID
-    return Ticket(kind, url=url, code=code, status=status, extra=extra, **seat)
+    valid_from, valid_until = read_validity(entry)
+    return Ticket(
+        TicketKind.PDF if code is None else TicketKind.BARCODE,
+        url=url,
+        code=code,
+        code_format=code_format,
+        section=as_text(entry.get("section")),
+        row=as_text(entry.get("row")),
+        seat=as_text(entry.get("seat")),
+        valid_from=valid_from,
+        valid_until=valid_until,
+        status=ticket_status(as_text(entry.get("status"))) or TicketStatus.VALID,
+        title=first_text(entry, "title", "name", "product_name"),
+        entrance=first_text(entry, "entrance", "gate"),
+        event=read_event(entry),
+        price=read_money(entry.get("price")),
+        holder=read_holder(entry),
+        extra=extra_fields({**_beyond(entry, _TICKET_FIELDS), "fulfillment": record or None}),
+    )
+
+
+def _is_deliverable(fields: Mapping[str, Any]) -> bool:
+    """Return whether something may be handed out already, which it may if nothing else is said."""
+    return fields.get("deliverable") is not False
 
 
 def _beyond(fields: Mapping[str, Any], read: set[str]) -> dict[str, Any]:
-    """Return the fields that are not read, and those that are read but are lists or objects."""
+    """Return the fields that are not read, and those that are read but are lists or objects. Persons are left out."""
     return {
         name: value
         for name, value in fields.items()
-        if name not in read or (name != "tickets" and isinstance(value, dict | list))
+        if name not in read or (name not in {"tickets", *PERSONS} and isinstance(value, dict | list))
     }

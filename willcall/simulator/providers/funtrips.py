@@ -8,6 +8,8 @@ or of all users, a single record for a headless checkout.
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Mapping, Sequence
+from datetime import datetime
+from math import ceil
 from typing import Any, ClassVar
 from urllib.parse import quote_plus
 
@@ -32,6 +34,10 @@ WORDS = {
 }
 
 DAY = 86_400
+
+#: The name that this simulator gives to the time window, which the guide leaves open; and the documented page size.
+SINCE_PARAMETER = "created_since"
+PAGE_SIZE = 20
 
 
 class Funtrips(Provider):
@@ -69,11 +75,11 @@ class Funtrips(Provider):
             case "GET", ["", "v1", "admin", "fulfillments"]:
                 user = request.query.get("external_user_id")
                 reference = request.query.get("checkout_id") or (f"user:{user}" if user else None)
-                return RouteMatch("status" if reference else "list", reference, key, "admin")
+                return RouteMatch("status" if reference else "list", reference, key, "admin", _page(request))
             case "GET", ["", "v1", "checkouts", checkout_id, "fulfillment"]:
                 return RouteMatch("status", checkout_id, key, "public")
             case "GET", ["", "v1", "me", "fulfillments"]:
-                return RouteMatch("status", "me", key, "public")
+                return RouteMatch("status", "me", key, "public", _page(request))
         return RouteMatch("other", None, key)
 
     def user_of(self, reference: str) -> str | None:
@@ -90,7 +96,7 @@ class Funtrips(Provider):
             waiting.headers["Cache-Control"] = "no-store"
             return set_retry_after(waiting, hint.retry_after, hint.form, snapshots[0].now)
         if grouped:
-            return _records(snapshots)
+            return _records(snapshots, route.page)
         record = _record(snapshots[0])
         return json_response(record if route.scope == "public" else [record] * snapshots[0].order.listed_times)
 
@@ -99,8 +105,13 @@ class Funtrips(Provider):
         request: SimulatedRequest,
         snapshots: Sequence[OrderSnapshot],
     ) -> tuple[SimulatedResponse, Sequence[OrderSnapshot]]:
-        """Return every record of the account, also those without tickets yet."""
-        return _records(snapshots), snapshots
+        """Return the records since a moment, also those without tickets yet; a list needs a filter."""
+        since = request.query.get(SINCE_PARAMETER)
+        if since is None:
+            return self.error_response(400), ()
+        earliest = datetime.fromisoformat(since).timestamp()
+        shown = [snapshot for snapshot in snapshots if ceil(snapshot.known_at) >= earliest]
+        return _records(shown), shown
 
     def error_response(self, status: int) -> SimulatedResponse:
         body = {"type": "about:blank", "title": reason(status), "status": status}
@@ -164,6 +175,23 @@ def _record(snapshot: OrderSnapshot) -> dict[str, Any]:
     }
 
 
-def _records(snapshots: Sequence[OrderSnapshot]) -> SimulatedResponse:
-    records = [_record(snapshot) for snapshot in snapshots for _ in range(snapshot.order.listed_times)]
-    return json_response({"items": records, "next_cursor": None})
+def _records(snapshots: Sequence[OrderSnapshot], page: int = 1) -> SimulatedResponse:
+    """Return a page of a list, whose tickets have no addresses of PDFs.
+
+    https://docs.funtrips.io/reference/adminlistuserfulfillmentorders
+    """
+    records = [_listed(_record(snapshot)) for snapshot in snapshots for _ in range(snapshot.order.listed_times)]
+    size = next((snapshot.order.page_size for snapshot in snapshots if snapshot.order.page_size), PAGE_SIZE)
+    more = page * size < len(records)
+    shown = records[(page - 1) * size : page * size]
+    return json_response({"items": shown, "next_cursor": f"page-{page + 1}" if more else None})
+
+
+def _listed(record: dict[str, Any]) -> dict[str, Any]:
+    tickets = [{name: value for name, value in ticket.items() if name != "pdf_url"} for ticket in record["tickets"]]
+    return {**record, "tickets": tickets}
+
+
+def _page(request: SimulatedRequest) -> int:
+    number = request.query.get("cursor", "").removeprefix("page-")
+    return int(number) if number.isdecimal() and len(number) < len("100000") else 1

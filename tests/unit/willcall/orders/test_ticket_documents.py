@@ -117,6 +117,7 @@ def test_extra_fields_are_compared_whatever_their_order() -> None:
     old = [ticket("https://x/a?1", extra={"a": 1, "b": [2]}, document="one")]
     assert carried([ticket("https://x/a?2", extra={"b": [2], "a": 1})], old) == ["one"]
     assert carried([ticket("https://x/a?2", extra={"b": [3], "a": 1})], old) == [None]
+    assert carried([ticket("https://x/a?2", extra={"b": [2], "c": 1})], old) == ["one"], "what is new says nothing"
 
 
 @pytest.mark.parametrize("name", ["seat", "row", "section", "code", "valid_from"])

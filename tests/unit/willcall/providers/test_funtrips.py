@@ -269,12 +269,22 @@ def test_a_checkout_is_not_counted() -> None:
 # The list
 
 
-def test_a_backend_lists_without_a_filter() -> None:
-    request = ADAPTER.listing.list_request(OAUTH, "backend-1", 0.0)
-    assert request is not None
-    assert (request.url, request.params) == (f"{BASE}/v1/admin/fulfillments", {})
-    assert request.headers == {"Authorization": "Bearer backend-1"}
+def test_a_list_is_never_requested_without_a_filter() -> None:
+    assert ADAPTER.listing.list_request(OAUTH, "backend-1", 0.0) is None
     assert ADAPTER.listing.list_request(HEADLESS, None, 0.0) is None
+
+
+def test_a_list_has_the_time_window_that_the_account_names() -> None:
+    account = OAUTH.model_copy(update={"since_parameter": "from", "until_parameter": "to"})
+    request = ADAPTER.listing.list_request(account, "backend-1", 0.0)
+    assert request is not None
+    window = {"from": "1970-01-01T00:00:00Z", "to": "1970-01-02T00:00:00Z"}
+    assert (request.url, request.params) == (f"{BASE}/v1/admin/fulfillments", window)
+    assert request.headers == {"Authorization": "Bearer backend-1"}
+    following = ADAPTER.listing.next_page(account, "backend-1", respond({"items": [], "next_cursor": "abc"}))
+    assert following is not None
+    assert following.params["cursor"] == "abc"
+    assert ADAPTER.listing.next_page(account, "backend-1", respond({"items": [], "next_cursor": None})) is None
 
 
 def test_the_list_has_the_outcome_of_each_checkout() -> None:

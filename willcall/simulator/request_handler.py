@@ -107,6 +107,8 @@ class RequestHandler:
 
     def _find(self) -> SimulatedOrder | None:
         reference = self._route.reference
+        if self._route.kind == "report":  # a poll of the order may be under way, and sets no time for it
+            return None
         return self._account.find(reference) if self._account and reference else None
 
     def _record_limits(self) -> None:
@@ -120,7 +122,7 @@ class RequestHandler:
         entry.allowed_at = max(allowed, default=None)
         early = entry.allowed_at - entry.arrived if entry.allowed_at is not None else 0.0
         entry.too_early_by = early if early > SLACK else 0.0
-        if account.rate_meter and entry.kind == "status":
+        if account.rate_meter and entry.kind in {"status", "report"}:
             entry.overshoot = account.rate_meter.take(entry.arrived)
         if order:
             entry.in_flight = order.in_flight
@@ -138,6 +140,8 @@ class RequestHandler:
             return self._with_fault(provider.token_response(self._state.issue_token(account), account.script))
         if kind == "list":
             return self._with_fault(self._list(account))
+        if kind == "report":
+            return self._report(account)
         return self._status(account, self._order) if self._order else provider.error_response(HTTPStatus.NOT_FOUND)
 
     def _error(self) -> SimulatedResponse:
@@ -152,6 +156,15 @@ class RequestHandler:
             return self._provider.error_response(HTTPStatus.SERVICE_UNAVAILABLE)
         forbidden = self.entry.auth == "forbidden"
         return self._provider.error_response(HTTPStatus.FORBIDDEN if forbidden else HTTPStatus.UNAUTHORIZED)
+
+    def _report(self, account: SimulatedAccount) -> SimulatedResponse:
+        """Return the response to a request that sets an order's status."""
+        order = account.find(self._route.reference or "")
+        if order is None:
+            return self._provider.error_response(HTTPStatus.NOT_FOUND)
+        snapshot = order.snapshot(self._state.clock(), self._request.origin, None)
+        response, self.entry.reported_word = self._provider.report_response(self._request, snapshot)
+        return response
 
     def _list(self, account: SimulatedAccount) -> SimulatedResponse:
         """Return the response to a request for the account's orders."""

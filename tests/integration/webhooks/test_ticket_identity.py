@@ -83,11 +83,17 @@ def test_a_file_and_links_in_one_push_are_both_stored(harness: WebhookHarness) -
     assert [ticket.kind for ticket in harness.order().tickets] == ["pdf", "link"]
 
 
-def test_all_proofs_of_delivery_are_stored(harness: WebhookHarness) -> None:
+def test_proofs_of_one_push_are_documents_of_the_order_and_one_ticket(harness: WebhookHarness) -> None:
     harness.submit(quantity=3)
     proofs = ["https://p.example/1", "https://p.example/2", "https://p.example/1"]
     harness.answer(upload(seat="100", proof_file_url=proofs, type="order.mobile_ticket_fulfilment"))
-    assert [ticket.url for ticket in harness.order().tickets] == proofs[:2]
+    order = harness.order()
+    assert [ticket.url for ticket in order.tickets] == proofs[:1]
+    assert [(document.kind, document.url) for document in order.documents] == [
+        ("proof", proofs[0]),
+        ("proof", proofs[1]),
+        ("instructions", "https://files.example/letter.pdf"),
+    ]
     assert harness.order().status is Status.PARTIAL
 
 

@@ -310,7 +310,7 @@ def test_a_ticket_for_a_cancelled_order_is_rejected(harness: WebhookHarness) -> 
 
 def test_an_update_with_a_tracking_id_is_a_parcel(harness: WebhookHarness) -> None:
     harness.submit()
-    assert harness.answer(update("Approved", shipping_tracking_id="T-1"))["order_status"] == "Shipped"
+    assert harness.answer(update("Approved", shipping_tracking_id="T-1"))["order_status"] == "Approved"
     assert harness.order().status is Status.FULFILLED
 
 

@@ -8,23 +8,34 @@ https://pf-api-documentation.tixstock.com/v1/webhooks/overview
 import hmac
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from willcall.http.messages import Response
-from willcall.orders.model import Ticket, TicketKind
+from willcall.orders.model import DocumentKind, OrderDocument, Ticket, TicketKind
 from willcall.orders.outcomes import Cancelled, Declined, Malformed, Outcome
 from willcall.orders.pushes import ChangePush, InvalidPush, OrderProgress, OutcomePush, TicketsPush
 from willcall.providers.credentials import ProviderUrl, PushCredentials
 from willcall.providers.lenient_json import read_lenient_object
-from willcall.providers.pushes import ParsedPush, PushReading, PushRequest, PushResponse, UnreadablePush, UnverifiedPush
+from willcall.providers.pushes import (
+    IgnoredPush,
+    ParsedPush,
+    PushReading,
+    PushRequest,
+    PushResponse,
+    UnreadablePush,
+    UnverifiedPush,
+)
 from willcall.providers.reading import as_list, as_object, as_text, as_web_url, extra_fields, status_word
 from willcall.providers.tixstock.tickets import as_bool, decode_base64, file_value, link_tickets, read_shipment
 from willcall.setting_types.secrets import HeaderSecret, OneOrMore
 
+#: Files that a broker uploads to a listing before it is sold; those of an order come with the order.
+#: https://api-documentation.tixstock.com/v1/endpoints/get-orders
+_LISTING = frozenset({"ticket.fulfilment", "listing.fulfilment"})
 _UPLOADS = {"order.eticket_fulfilment", "order.mobile_ticket_fulfilment", "order.mobile_link_ticket_fulfilment"}
 _PAPER = "order.paper_ticket_fulfilment"
 #: https://sandbox-pf-api-documentation.tixstock.com/v1/webhooks/order-update
@@ -47,9 +58,22 @@ _PARCEL = "Order has been fulfilled."
 _FAILED = "Listing failed to be fulfilled for the order"
 
 
+#: What Update Order allows as `order_status`, in lower case.
+#: https://pf-api-documentation.tixstock.com/v1/endpoints/order/update
+REPORT_WORDS = frozenset(
+    {"approved", "commissionable", "rejected", "cancelled", "refunded", "pending review", "sale on hold"}
+)
+
+
 def _not_invoicing(word: str) -> str:
     if word.strip().lower() == _INVOICING:
         raise ValueError("must not be the word that raises an invoice")
+    return word
+
+
+def _reportable(word: str) -> str:
+    if word.strip().lower() not in REPORT_WORDS - {_INVOICING}:
+        raise ValueError("must be a word that Update Order allows, other than the one that raises an invoice")
     return word
 
 
@@ -57,11 +81,24 @@ _Word = Annotated[str, Field(min_length=1, max_length=64)]
 _NotInvoicingWord = Annotated[_Word, AfterValidator(_not_invoicing)]
 
 
+class UpdateWords(BaseModel):
+    """The `order_status` in our response to `order.update`, by how the order is.
+
+    Without a word, the response repeats the status of the webhook, which changes nothing at Tixstock.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    partial: _NotInvoicingWord | None = None
+    complete: _Word | None = None
+    failed: _NotInvoicingWord | None = None
+
+
 class AnswerWords(BaseModel):
     """The `order_status` in our response to each kind of webhook.
 
     The defaults are the words of Tixstock's samples. `Commissionable` raises an invoice and cannot be undone, so it is
-    rejected for webhooks that may leave tickets missing.
+    rejected for webhooks that may leave tickets missing. `expired` is only reported (see `reports.py`).
 
     https://pf-api-documentation.tixstock.com/v1/webhooks/overview
     """
@@ -72,13 +109,19 @@ class AnswerWords(BaseModel):
     complete: _Word = "Delivered"
     paper: _Word = "Shipped"
     failed: _NotInvoicingWord = "Accepted"
+    expired: Annotated[_Word, AfterValidator(_reportable)] = "Pending Review"
+    update: UpdateWords = UpdateWords()
 
 
 class TixstockCredentials(PushCredentials):
-    """Credentials at Tixstock. The first bearer token is sent; each may be the key that signs webhooks."""
+    """Credentials at Tixstock. The first bearer token is sent; each may be the key that signs webhooks.
+
+    `tell`: report completed and expired orders to Tixstock (see `reports.py`).
+    """
 
     base_url: ProviderUrl = "https://pf.tixstock.com/v1"
     bearer_token: OneOrMore[HeaderSecret]
+    tell: bool = False
     answers: AnswerWords = AnswerWords()
 
 
@@ -112,8 +155,12 @@ class TixstockPushes:
         words = credentials.answers
         if isinstance(reading, UnverifiedPush):
             return _answer(None, words.failed, "The signature does not match the body.", success=False, status=401)
+        if isinstance(reading, IgnoredPush):
+            return _answer(None, words.partial, f"Accepted: {reading.detail}.", success=True)
         if isinstance(reading, UnreadablePush):
             return _answer(None, words.failed, f"{_FAILED}: {reading.detail}.", success=False)
+        if reading.kind == _UPDATE:
+            return self._answer_update(reading, progress, words)
         if not progress.stored:
             return _answer(reading.reference, words.failed, f"{_FAILED}: {progress.why}.", success=False)
         return _answer(reading.reference, *self._success(reading, progress, words), success=True)
@@ -132,20 +179,39 @@ class TixstockPushes:
             return ParsedPush(reference, _UPDATE, TicketsPush((shipment,), complete=True), word, (None,))
         return ParsedPush(reference, _UPDATE, ChangePush(), word)
 
-    def _success(self, reading: ParsedPush, progress: OrderProgress, words: AnswerWords) -> tuple[str, str]:
-        """Return the status word and the sentence for the order's progress."""
+    def _answer_update(self, reading: ParsedPush, progress: OrderProgress, words: AnswerWords) -> PushResponse:
+        """Answer with the configured word, otherwise with the status that the order has at Tixstock already."""
+        failed = progress.final_status is not None or not progress.stored
+        by_progress = words.complete if progress.complete and not failed else words.partial
+        if failed:
+            configured = words.update.failed
+        else:
+            configured = words.update.complete if progress.complete else words.update.partial
+        word = configured or self._present_word(reading, progress) or by_progress
         if progress.final_status and not isinstance(reading.push, OutcomePush):
+            message = f"The order is {progress.final_status}."
+        else:
+            message = "The update was accepted." if progress.stored else f"The update was not applied: {progress.why}."
+        return _answer(reading.reference, word, message, success=progress.stored)
+
+    def _present_word(self, reading: ParsedPush, progress: OrderProgress) -> str | None:
+        """Return the order's status at Tixstock: that of the webhook, unless an old one is repeated after the end."""
+        ended = progress.final_status and isinstance(self._meaning(progress.provider_status), Declined | Cancelled)
+        if ended and not isinstance(reading.push, OutcomePush):
+            return progress.provider_status
+        word = reading.word or progress.provider_status
+        return None if (word or _INVOICING).lower() == _INVOICING else word
+
+    def _success(self, reading: ParsedPush, progress: OrderProgress, words: AnswerWords) -> tuple[str, str]:
+        """Return the status word and the sentence for the order's progress after a fulfilment."""
+        if progress.final_status:
             final = isinstance(self._meaning(progress.provider_status), Declined | Cancelled)
             word = progress.provider_status if final else None
             return word or words.failed, f"The order is {progress.final_status}."
         if isinstance(reading.push, TicketsPush) and reading.push.complete:
             return words.paper, _PARCEL
-        if reading.kind == _UPDATE and self._meaning(reading.word) and (reading.word or "").lower() != _INVOICING:
-            return reading.word or words.partial, "The update was accepted."
         if progress.complete:
             return words.complete, _COMPLETE
-        if reading.kind == _UPDATE:
-            return words.partial, "The update was accepted."
         of = f" of {progress.expected}" if progress.expected else ""
         return words.partial, f"The ticket was accepted; the order has {progress.ticket_count}{of}."
 
@@ -165,9 +231,11 @@ def _answer(reference: str | None, word: str, message: str, *, success: bool, st
 
 
 def _read_fulfilment(kind: str, data: Mapping[str, Any]) -> PushReading:
-    if kind != _PAPER and kind not in _UPLOADS:
-        return UnreadablePush("unknown type of webhook")
     reference = as_text(data.get("order_id"))
+    if kind in _LISTING and reference is None:
+        return IgnoredPush("tickets of a listing, not of an order")
+    if kind != _PAPER and kind not in _UPLOADS | _LISTING:
+        return UnreadablePush("unknown type of webhook")
     if reference is None:
         return UnreadablePush("no order_id in the webhook")
     return _read_parcel(reference, kind, data) if kind == _PAPER else _read_upload(reference, kind, data)
@@ -178,13 +246,15 @@ def _read_parcel(reference: str, kind: str, data: Mapping[str, Any]) -> ParsedPu
     shipment = read_shipment(data)
     if shipment is None:
         return ParsedPush(reference, kind, InvalidPush("no tracking id"))
-    return ParsedPush(reference, kind, TicketsPush((shipment,), complete=True), files=(None,))
+    push = TicketsPush((shipment,), complete=True, documents=tuple(_documents(data)))
+    return ParsedPush(reference, kind, push, files=(None,))
 
 
 def _read_upload(reference: str, kind: str, data: Mapping[str, Any]) -> ParsedPush:
     """Return what was uploaded: a file in base64, mobile links, or (for transfers by app) only proofs.
 
-    Everything in a webhook is stored. Proofs next to a file or a link belong to it, see `extra`.
+    Everything in a webhook is stored. Each webhook is about one ticket, so its proofs, however many, are one ticket at
+    most. Proofs and the letter for the customer are also documents of the order.
     """
     item = _as_item(data)
     links = [replace(link, extra=_extra(item)) for link in link_tickets(item)]
@@ -196,12 +266,12 @@ def _read_upload(reference: str, kind: str, data: Mapping[str, Any]) -> ParsedPu
     usable = [file for file in files if file is not None]
     tickets = [*(ticket for ticket, _ in usable), *links]
     if not tickets and not remarks:
-        tickets = [_ticket(TicketKind.PAGE, item, proof) for proof in dict.fromkeys(_proofs(data))]
+        tickets = [_ticket(TicketKind.PAGE, item, proof) for proof in _proofs(data)[:1]]
     if not tickets:
         return ParsedPush(reference, kind, InvalidPush(_NOT_BASE64 if _NOT_BASE64 in remarks else _NOTHING))
     contents = [content for _, content in usable]
     contents += [None] * (len(tickets) - len(contents))
-    push = TicketsPush(tuple(tickets), detail="; ".join(remarks) or None)
+    push = TicketsPush(tuple(tickets), detail="; ".join(remarks) or None, documents=tuple(_documents(data)))
     return ParsedPush(reference, kind, push, files=tuple(contents))
 
 
@@ -248,4 +318,14 @@ def _extra(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _proofs(data: Mapping[str, Any]) -> list[str]:
-    return [link for link in map(as_web_url, as_list(data.get("proof_file_url"))) if link]
+    links = map(as_web_url, map(file_value, as_list(data.get("proof_file_url"))))
+    return list(dict.fromkeys(link for link in links if link))
+
+
+def _documents(data: Mapping[str, Any]) -> Iterator[OrderDocument]:
+    """Yield the files of the order: proofs of a transfer, and what the customer has to read."""
+    for proof in _proofs(data):
+        yield OrderDocument(DocumentKind.PROOF, proof)
+    letters = map(as_web_url, map(file_value, as_list(data.get("additional_file"))))
+    for letter in dict.fromkeys(letter for letter in letters if letter):
+        yield OrderDocument(DocumentKind.INSTRUCTIONS, letter)

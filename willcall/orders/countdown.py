@@ -20,7 +20,7 @@ from random import Random
 
 from willcall.orders.hints import announced_until
 from willcall.orders.model import FINAL, Attention, DeliverySpeed, Order
-from willcall.orders.outcomes import Outcome, Unavailable
+from willcall.orders.outcomes import Malformed, Outcome, Unavailable
 from willcall.orders.policy import PollPolicy
 
 #: Share of a back-off that is added at random, so that orders submitted together drift apart. Hints get no jitter:
@@ -87,9 +87,12 @@ def _exponential(policy: PollPolicy, count: int) -> float:
 def _needs_operator(order: Order, outcome: Outcome) -> bool:
     """Return whether to poll slowly, because only an operator or the customer can help.
 
-    Not after a malformed answer: the next one may be readable. Nor after an outage of a rejected account, because it
+    Not after an answer that could not be read: the next one may be readable. But a request that the provider rejects as
+    wrong will be rejected again. Nor after an outage of a rejected account, because it
     does not show whether the key is still rejected.
     """
+    if isinstance(outcome, Malformed) and outcome.rejected:
+        return True
     if order.attention is Attention.UNAUTHORIZED:
         return not isinstance(outcome, Unavailable)
     return order.attention in {Attention.NOT_FOUND, Attention.PERSONALIZATION, Attention.APPROVAL}

@@ -43,6 +43,7 @@ from willcall.orders.ticket_admissions import count_admissions
 from willcall.orders.ticket_identity import admits_someone, any_pushed
 from willcall.orders.ticket_ids import with_ids
 from willcall.orders.ticket_merging import merge_polled
+from willcall.orders.watching import watched_until
 
 #: A final order is polled once more to confirm its status. It is given up after this many polls without an answer.
 MAX_UNANSWERED_LATE_CHECKS = 12
@@ -223,9 +224,10 @@ def _keep_polling(order: Order, outcome: Outcome, policy: PollPolicy, now: float
         why = f"{summary}; the deadline has passed"
         return Decision(expire(order, now), None, why, signal, account_blocked_until=blocked_until)
     following = next_poll(order, outcome, policy, now, rng)
-    watched = order.status is Status.FULFILLED and order.event_at is not None
+    until = watched_until(order)
+    watched = order.status is Status.FULFILLED and (order.event_at is not None or now < until)
     # An account that rejects us would hold the order, perhaps beyond its event. The next check comes anyway.
-    if watched and (signal is AccountSignal.UNAUTHORIZED or (following.at or 0.0) >= (order.event_at or 0.0)):
+    if watched and (signal is AccountSignal.UNAUTHORIZED or (following.at or 0.0) >= until):
         why = f"{summary}; no retry, as it is only watched"
         return Decision(order, None, why, signal, account_blocked_until=blocked_until)
     if following.at is None:
@@ -289,7 +291,7 @@ def _signal(outcome: Outcome) -> AccountSignal:
             return AccountSignal.UNAVAILABLE
         case Unauthorized(whole_account=whole):
             return AccountSignal.UNAUTHORIZED if whole else AccountSignal.FORBIDDEN
-        case Malformed():
+        case Malformed(rejected=False):
             return AccountSignal.MALFORMED
     return AccountSignal.ANSWERED
 

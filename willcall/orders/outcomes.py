@@ -105,7 +105,12 @@ class Unauthorized(_Outcome):
 
 @dataclass(frozen=True, slots=True)
 class Malformed(_Outcome):
-    """An unreadable response: not JSON, wrong types, an unexpected HTTP status."""
+    """An unreadable response: not JSON, wrong types, an unexpected HTTP status.
+
+    `rejected`: the provider says that the request is wrong. To repeat it soon would change nothing.
+    """
+
+    rejected: bool = False
 
 
 Outcome = (

@@ -118,6 +118,10 @@ class Adapter(ABC):
     def check_reference(self, reference: str, credentials: Any, /) -> None:
         """Raise ValueError if the reference cannot be polled. The message does not repeat it."""
 
+    def language_error(self, _language: str, /) -> str | None:
+        """Return why the provider cannot be asked in a language, or `None`. Most providers are not asked in any."""
+        return None
+
     def converse(self, query: OrderQuery, credentials: Any, access_token: str | None, /) -> Conversation:
         """Ask about one order: by a single request, unless an adapter needs further ones.
 

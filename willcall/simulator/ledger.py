@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from willcall.simulator.script import ProviderName
 
-RequestKind = Literal["status", "list", "token", "report", "other"]
+#: `details`: a request of the same attempt for more about what a status request showed.
+RequestKind = Literal["status", "details", "list", "token", "report", "other"]
 
 #: `unauthorized`: the credentials were valid once (now revoked or expired). `wrong`: they never were.
 AuthResult = Literal["ok", "forbidden", "unauthorized", "wrong"]

@@ -43,7 +43,7 @@ class RequestHandler:
         if credential:
             lapsed = credential.expires_at is not None and credential.expires_at <= arrived
             auth = _authorize(credential.account, self._route, credential.scope, lapsed=lapsed)
-        self._order = self._find() if auth == "ok" else None
+        self._order = self._find() if auth == "ok" and self._route.kind != "details" else None
         self._down = self._account.script.down if self._account else None
         self._fault = self._next_fault() if auth == "ok" and not self._down else None
         self.entry = LedgerEntry(
@@ -122,7 +122,7 @@ class RequestHandler:
         entry.allowed_at = max(allowed, default=None)
         early = entry.allowed_at - entry.arrived if entry.allowed_at is not None else 0.0
         entry.too_early_by = early if early > SLACK else 0.0
-        if account.rate_meter and entry.kind in {"status", "report"}:
+        if account.rate_meter and entry.kind in {"status", "details", "report"}:
             entry.overshoot = account.rate_meter.take(entry.arrived)
         if order:
             entry.in_flight = order.in_flight
@@ -138,10 +138,9 @@ class RequestHandler:
             if account.script.token_down:
                 return token_failure(account.script.token_down, provider)
             return self._with_fault(provider.token_response(self._state.issue_token(account), account.script))
-        if kind == "list":
-            return self._with_fault(self._list(account))
-        if kind == "report":
-            return self._report(account)
+        others = {"list": self._list, "report": self._report, "details": self._details}
+        if kind in others:
+            return others[kind](account)
         return self._status(account, self._order) if self._order else provider.error_response(HTTPStatus.NOT_FOUND)
 
     def _error(self) -> SimulatedResponse:
@@ -172,7 +171,16 @@ class RequestHandler:
         references = {snapshot.order.reference for snapshot in listed}
         self._shown = [(order, status) for order, status in self._shown if order.script.reference in references]
         response.order_status = combined_status([snapshot.status for snapshot in listed]) if listed else None
-        return response
+        return self._with_fault(response)
+
+    def _details(self, _account: SimulatedAccount) -> SimulatedResponse:
+        """Return the response to a further request of an attempt."""
+        order = self._find()
+        snapshots = self._snapshots([order]) if order else []
+        self._shown = []
+        if not snapshots:
+            return self._provider.error_response(HTTPStatus.NOT_FOUND)
+        return self._provider.details_response(snapshots[0])
 
     def _status(self, account: SimulatedAccount, order: SimulatedOrder) -> SimulatedResponse:
         """Return the response to a status request."""

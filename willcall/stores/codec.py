@@ -109,7 +109,7 @@ def documents_text(order: Order) -> str:
 
 
 def _without_empty(document: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in document.items() if value not in (None, {})}
+    return {name: value for name, value in document.items() if value not in (None, {}) or name == "covers"}
 
 
 def order_from(order_id: str, fields: Mapping[str, str], spec_text: str | None, tickets: str | None) -> Order:

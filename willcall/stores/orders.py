@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from willcall.orders.model import Attempt, Order, Status
 from willcall.orders.user_lists import Ownership
+from willcall.orders.watching import WITHOUT_EVENT
 from willcall.stores import keys
 from willcall.stores.codec import attempt_from, hash_fields, milliseconds, order_from, seconds
 from willcall.stores.scripts import NO_ARGUMENTS, load
@@ -130,6 +131,11 @@ class OrderStore:
         """
         seen, relisted = self._relist(
             keys=[keys.index(account, status), keys.order("")],
-            args={"offset": offset, "count": count, "recent": milliseconds(_RECENT)},
+            args={
+                "offset": offset,
+                "count": count,
+                "recent": milliseconds(_RECENT),
+                "watched": milliseconds(WITHOUT_EVENT),
+            },
         )
         return seen, relisted

@@ -63,7 +63,7 @@ def download_issued(
         files, documents, missing = result.tickets, *_documents_after(documents, result)
         if missing:
             fetch_in = result.token_wait or max(FIRST_WAIT, result.retry_after or 0.0)
-        if result.why:
+        if result.why and missing:
             log.warning("documents missing", order=order.id, missing=missing, why=result.why)
     return replace(outcome, tickets=split_tickets(files)[0], documents=documents), fetch_in
 

@@ -149,6 +149,9 @@ def check_account(context: Context, submission: SubmitOrder) -> Account:
         account.adapter.check_reference(submission.reference, account.credentials)
     except ValueError as error:
         raise RejectedOrderError([FieldError("reference", str(error))]) from None
+    why = account.adapter.language_error(submission.language) if submission.language else None
+    if why:
+        raise RejectedOrderError([FieldError("language", why)])
     if submission.quantity is None and account.adapter.is_user_list(submission.reference):
         why = "is required for this reference, which stands for everything that a user has bought"
         raise RejectedOrderError([FieldError("quantity", why)])

@@ -37,7 +37,10 @@ def receiver() -> Iterator[CallbackReceiver]:
 @pytest.fixture
 def watched(make_system: Setup, receiver: CallbackReceiver) -> System:
     """A system whose operators are at the receiver, which nothing but the configuration allows to be reached."""
-    h = make_system(polling={"initial": 1, "cap": 1, "minimum": 0, "interval": [5, 6], "missing_grace": 0})
+    h = make_system(
+        polling={"initial": 1, "cap": 1, "minimum": 0, "interval": [5, 6], "missing_grace": 0},
+        rate={"limit": 1_000, "period": 1, "burst": 1_000},
+    )
     told_at(h, receiver.url("/ops"))
     h.context = replace(h.context, outbound=OutboundClient(AddressGuard()))
     return h

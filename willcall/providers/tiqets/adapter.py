@@ -3,18 +3,32 @@
 https://developers.tiqets.dev/basics/openapi/booking-api/retrieve-tickets
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Any
 
 from willcall.http.messages import Request, Response
 from willcall.orders.model import Ticket, TicketKind
-from willcall.orders.outcomes import Cancelled, Declined, Issued, Malformed, Missing, NotReady, Outcome
+from willcall.orders.outcomes import Cancelled, Declined, Issued, Malformed, Missing, NotReady, Outcome, Unavailable
 from willcall.orders.policy import PollPolicy, Rate
 from willcall.providers.base import AccountDefaults, Adapter, OrderQuery
+from willcall.providers.conversations import Conversation, fetch
 from willcall.providers.credentials import ProviderUrl, PushCredentials
 from willcall.providers.path_segments import check_reference_segment, path_segment
-from willcall.providers.reading import as_text, as_web_url, extra_fields, read_object, status_outcome, status_word
+from willcall.providers.reading import (
+    LONGEST_SHARED,
+    as_int,
+    as_list,
+    as_object,
+    as_text,
+    as_web_url,
+    extra_fields,
+    read_object,
+    status_outcome,
+    status_word,
+)
 from willcall.providers.tiqets.pushes import TiqetsPushes
 from willcall.setting_types.secrets import HeaderSecret
 
@@ -31,7 +45,12 @@ STATUSES: Mapping[str, Outcome] = {
     "canceled": Cancelled("the order was cancelled"),
 }
 _UNKNOWN = NotReady(detail="unknown status word")
-_EXTRA = ("how_to_use", "post_purchase")
+#: Fields that are read; all others are kept in `extra`.
+_READ = {"success", "order_reference_id", "order_status", "tickets_pdf_url"}
+#: Member of `extra` with what the order says beyond its tickets.
+_ORDER = "order"
+#: How codes of errors and names of fields look, and how many names are shown.
+_NAME, _MOST_FIELDS = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}"), 5
 
 
 class TiqetsCredentials(PushCredentials):
@@ -58,22 +77,61 @@ class TiqetsAdapter(Adapter):
 
     def status_request(self, query: OrderQuery, credentials: TiqetsCredentials, _token: str | None, /) -> Request:
         """Build `GET {base_url}/orders/<reference>/tickets?lang=`, in English if the order names no language."""
-        return Request(
-            "GET",
-            f"{credentials.base_url}/orders/{path_segment(query.reference)}/tickets",
-            params={"lang": query.language or "en"},
-            headers={"Authorization": f"Token {credentials.api_key.get_secret_value()}"},
-        )
+        return _get(query, credentials, "/tickets")
+
+    def language_error(self, language: str, /) -> str | None:
+        """Accept a language of two letters, also with a region. Only the two letters are sent."""
+        return None if _two_letters(language) else "must have two letters (ISO 639-1) at tiqets, such as en or nl"
+
+    def converse(self, query: OrderQuery, credentials: TiqetsCredentials, access_token: str | None, /) -> Conversation:
+        """Ask for the tickets, and once they are issued for what the order says about them."""
+        response = yield from fetch(self.status_request(query, credentials, access_token))
+        outcome = self.read_status(query, response) if response else Unavailable()
+        if not isinstance(outcome, Issued):
+            return outcome
+        order = _known_order(query)
+        if order is None:
+            response = yield from fetch(_get(query, credentials, ""))
+            order = _read_order_information(response, query) if response else None
+        return _with_order_information(outcome, order, query)
 
     def read_status(self, query: OrderQuery, response: Response, /) -> Outcome:
         """Read the HTTP status first, then errors in the body, then the order's status word."""
-        outcome = status_outcome(response)
+        outcome = status_outcome(response, HTTPStatus.OK, HTTPStatus.BAD_REQUEST)
         if outcome is not None:
             return outcome
         body = read_object(response)
+        if response.status == HTTPStatus.BAD_REQUEST:
+            return Malformed(rejected=True, detail=_explain(body if isinstance(body, dict) else {}, "HTTP 400"))
         if isinstance(body, Malformed):
             return body
         return _error(body, query) or _read_order(body)
+
+
+def _get(query: OrderQuery, credentials: TiqetsCredentials, path: str) -> Request:
+    return Request(
+        "GET",
+        f"{credentials.base_url}/orders/{path_segment(query.reference)}{path}",
+        params={"lang": _two_letters(query.language or "") or "en"},
+        headers={"Authorization": f"Token {credentials.api_key.get_secret_value()}"},
+    )
+
+
+def _two_letters(language: str) -> str | None:
+    """Return the language of a tag in the two letters that Tiqets knows, or `None`."""
+    base = language.partition("-")[0].lower()
+    return base if len(base) == len("en") and base.isascii() and base.isalpha() else None
+
+
+def _explain(body: Mapping[str, Any], status: str) -> str:
+    """Return an error's code and the names of the fields that it is about, as far as they look like names.
+
+    https://developers.tiqets.dev/basics/error-handling
+    """
+    code = as_text(body.get("error_code")) or ""
+    fields = [name for name in as_object(body.get("field_errors")) if _NAME.fullmatch(name)]
+    about = f" ({', '.join(fields[:_MOST_FIELDS])})" if fields else ""
+    return f"{status}: {code}{about}" if _NAME.fullmatch(code) else f"{status}{about}"
 
 
 def _error(body: Mapping[str, Any], query: OrderQuery) -> Outcome | None:
@@ -84,7 +142,7 @@ def _error(body: Mapping[str, Any], query: OrderQuery) -> Outcome | None:
     if body.get("success") is False:
         if body.get("error_code") == "not_found":
             return Missing(detail="error code not_found")
-        return Malformed(detail="the response states an error")
+        return Malformed(rejected=True, detail=_explain(body, "error in the response"))
     other = as_text(body.get("order_reference_id"))
     if other is not None and other != query.reference:
         return Malformed(detail="the response is about another order")
@@ -106,5 +164,32 @@ def _read_tickets(body: Mapping[str, Any]) -> Issued | NotReady:
     url = as_web_url(body.get("tickets_pdf_url"))
     if url is None:
         return NotReady(detail="done, but there is no PDF yet")
-    extra = extra_fields({name: body.get(name) for name in _EXTRA})
-    return Issued((Ticket(TicketKind.PDF, url=url, extra=extra),))
+    extra = extra_fields({name: value for name, value in body.items() if name not in _READ})
+    return Issued((Ticket(TicketKind.PDF, url=url, covers=None, extra=extra),))
+
+
+def _known_order(query: OrderQuery) -> Mapping[str, Any] | None:
+    """Return what an earlier attempt has read about the order. It is read once: what changes is told by the status."""
+    return next((found for ticket in query.present if (found := as_object(ticket.extra.get(_ORDER)))), None)
+
+
+def _read_order_information(response: Response, query: OrderQuery) -> Mapping[str, Any]:
+    """Return what the order says beyond its tickets, empty if it cannot be read.
+
+    https://developers.tiqets.dev/basics/openapi/booking-api/get-order-information
+    """
+    body = None if status_outcome(response) is not None else read_object(response)
+    if not isinstance(body, dict) or _error(body, query):
+        return {}
+    return extra_fields({name: value for name, value in body.items() if name not in _READ}, LONGEST_SHARED)
+
+
+def _with_order_information(outcome: Issued, order: Mapping[str, Any] | None, query: OrderQuery) -> Issued:
+    """Return the PDF with what the order says, and the number of people that it lets in."""
+    counts = [as_int(as_object(variant).get("count")) or 0 for variant in as_list((order or {}).get("variants"))]
+    people = sum(count for count in counts if count > 0) or query.quantity
+    tickets = (
+        replace(ticket, covers=people, extra={**ticket.extra, _ORDER: dict(order)} if order else ticket.extra)
+        for ticket in outcome.tickets
+    )
+    return replace(outcome, tickets=tuple(tickets))

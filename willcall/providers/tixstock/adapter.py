@@ -13,7 +13,7 @@ from typing import Any
 
 from willcall.http.messages import Request, Response
 from willcall.orders.matching import maximum_matching
-from willcall.orders.model import Attention
+from willcall.orders.model import Attention, Need, Needs
 from willcall.orders.outcomes import (
     Cancelled,
     Declined,
@@ -25,9 +25,10 @@ from willcall.orders.outcomes import (
 )
 from willcall.orders.policy import PollPolicy, Rate
 from willcall.orders.ticket_admissions import group_by_admission
+from willcall.orders.ticket_identity import Tickets
 from willcall.providers.base import AccountDefaults, Adapter, OrderQuery
 from willcall.providers.path_segments import check_reference_segment, path_segment
-from willcall.providers.reading import as_int, as_list, as_object, status_word
+from willcall.providers.reading import LONGEST_SHARED, as_int, as_list, as_object, extra_fields, status_word
 from willcall.providers.tixstock.pushes import TixstockCredentials, TixstockPushes
 from willcall.providers.tixstock.reports import TixstockReports
 from willcall.providers.tixstock.responses import read_body
@@ -39,8 +40,8 @@ _CANCELLED = Cancelled("the order was cancelled or refunded")
 STATUSES: Mapping[str, Outcome] = {
     "approved": NotReady(),
     "commissionable": NotReady(),
-    "pending review": NotReady(),
-    "sale on hold": NotReady(),
+    "pending review": NotReady(needs=Needs(Need.APPROVAL, detail="The seller has to approve the order at Tixstock.")),
+    "sale on hold": NotReady(needs=Needs(Need.APPROVAL, detail="Approve or reject the order at Tixstock yourself.")),
     "rejected": Declined("the order was rejected"),
     "cancelled": _CANCELLED,
     "canceled": _CANCELLED,
@@ -48,6 +49,8 @@ STATUSES: Mapping[str, Outcome] = {
     "refunded/cancelled": _CANCELLED,
     "refunded/canceled": _CANCELLED,
 }
+#: Fields of an order that are read, and the customer's data.
+_READ = {"id", "customer", "items", "quantity", "status", "shipping_tracking_id", "paper_ticket_details"}
 _SLASH = re.compile(r"\s*/\s*")
 
 
@@ -94,7 +97,12 @@ def _read_order(order: Mapping[str, Any], query: OrderQuery) -> Outcome:
         return replace(outcome, provider_status=word)
     if word is None and not as_list(order.get("items")):
         return Malformed(detail="no order in the response")
-    return _read_tickets(order, query, word, None if outcome else "unknown status word")
+    read = _read_tickets(order, query, word, None if outcome else "unknown status word")
+    if isinstance(read, Issued | PartlyIssued):
+        read = replace(read, tickets=_with_order(read.tickets, order))
+    if isinstance(outcome, NotReady) and isinstance(read, NotReady | PartlyIssued):
+        return replace(read, needs=outcome.needs)
+    return read
 
 
 def _read_tickets(order: Mapping[str, Any], query: OrderQuery, word: str | None, remark: str | None) -> Outcome:
@@ -114,6 +122,12 @@ def _read_tickets(order: Mapping[str, Any], query: OrderQuery, word: str | None,
         return Issued(tickets, provider_status=word, detail=_joined(remarks))
     detail = _joined([f"{count} of {expected} tickets", *remarks])
     return PartlyIssued(tickets, expected, provider_status=word, detail=detail, attention=attention)
+
+
+def _with_order(tickets: Tickets, order: Mapping[str, Any]) -> Tickets:
+    """Return the tickets with what the order says beyond them, except who bought it."""
+    beyond = extra_fields({name: value for name, value in order.items() if name not in _READ}, LONGEST_SHARED)
+    return tuple(replace(ticket, extra={**ticket.extra, "order": beyond}) if beyond else ticket for ticket in tickets)
 
 
 def _expected(order: Mapping[str, Any], query: OrderQuery, items: int) -> int | None:

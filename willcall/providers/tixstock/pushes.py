@@ -8,7 +8,7 @@ https://pf-api-documentation.tixstock.com/v1/webhooks/overview
 import hmac
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -46,6 +46,12 @@ _INVOICING = "commissionable"
 #: Fields with our own id of an order; a whole order calls it just `id`.
 _REFERENCES = ("order_id", "external_order_id", "external_id", "id")
 
+#: Fields of an upload that are read.
+_READ = {
+    *("order_id", "id", "listing_id", "general_admission", "section", "row", "seat", "file", "mobile_links"),
+    *("proof_file_url", "additional_file", "customer"),
+}
+
 #: Most objects, lists and entries in a webhook. One file is most of its bytes, the rest is small. More would take
 #: seconds to parse, and block other calls.
 _MOST_PARTS = 200_000
@@ -65,14 +71,18 @@ REPORT_WORDS = frozenset(
 )
 
 
+def _invoices(word: str | None) -> bool:
+    return (word or "").strip().lower() == _INVOICING
+
+
 def _not_invoicing(word: str) -> str:
-    if word.strip().lower() == _INVOICING:
+    if _invoices(word):
         raise ValueError("must not be the word that raises an invoice")
     return word
 
 
 def _reportable(word: str) -> str:
-    if word.strip().lower() not in REPORT_WORDS - {_INVOICING}:
+    if word.strip().lower() not in REPORT_WORDS or _invoices(word):
         raise ValueError("must be a word that Update Order allows, other than the one that raises an invoice")
     return word
 
@@ -81,24 +91,12 @@ _Word = Annotated[str, Field(min_length=1, max_length=64)]
 _NotInvoicingWord = Annotated[_Word, AfterValidator(_not_invoicing)]
 
 
-class UpdateWords(BaseModel):
-    """The `order_status` in our response to `order.update`, by how the order is.
-
-    Without a word, the response repeats the status of the webhook, which changes nothing at Tixstock.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-    partial: _NotInvoicingWord | None = None
-    complete: _Word | None = None
-    failed: _NotInvoicingWord | None = None
-
-
 class AnswerWords(BaseModel):
     """The `order_status` in our response to each kind of webhook.
 
-    The defaults are the words of Tixstock's samples. `Commissionable` raises an invoice and cannot be undone, so it is
-    rejected for webhooks that may leave tickets missing. `expired` is only reported (see `reports.py`).
+    The defaults are the words of Tixstock's samples. An `order.update` is answered with `update`, otherwise with its
+    own status word, which changes nothing at Tixstock. `Commissionable` raises an invoice and cannot be undone, so it
+    is rejected for webhooks that may leave tickets missing. `expired` is only reported (see `reports.py`).
 
     https://pf-api-documentation.tixstock.com/v1/webhooks/overview
     """
@@ -106,11 +104,11 @@ class AnswerWords(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     partial: _NotInvoicingWord = "Approved"
+    update: _NotInvoicingWord | None = None
     complete: _Word = "Delivered"
     paper: _Word = "Shipped"
     failed: _NotInvoicingWord = "Accepted"
     expired: Annotated[_Word, AfterValidator(_reportable)] = "Pending Review"
-    update: UpdateWords = UpdateWords()
 
 
 class TixstockCredentials(PushCredentials):
@@ -181,13 +179,10 @@ class TixstockPushes:
 
     def _answer_update(self, reading: ParsedPush, progress: OrderProgress, words: AnswerWords) -> PushResponse:
         """Answer with the configured word, otherwise with the status that the order has at Tixstock already."""
-        failed = progress.final_status is not None or not progress.stored
-        by_progress = words.complete if progress.complete and not failed else words.partial
-        if failed:
-            configured = words.update.failed
-        else:
-            configured = words.update.complete if progress.complete else words.update.partial
-        word = configured or self._present_word(reading, progress) or by_progress
+        by_progress = words.complete if progress.complete else words.partial
+        word = self._present_word(reading, progress) or by_progress
+        if words.update and progress.stored and not progress.final_status:
+            word = words.update
         if progress.final_status and not isinstance(reading.push, OutcomePush):
             message = f"The order is {progress.final_status}."
         else:
@@ -200,7 +195,7 @@ class TixstockPushes:
         if ended and not isinstance(reading.push, OutcomePush):
             return progress.provider_status
         word = reading.word or progress.provider_status
-        return None if (word or _INVOICING).lower() == _INVOICING else word
+        return None if _invoices(word) else word
 
     def _success(self, reading: ParsedPush, progress: OrderProgress, words: AnswerWords) -> tuple[str, str]:
         """Return the status word and the sentence for the order's progress after a fulfilment."""
@@ -246,7 +241,7 @@ def _read_parcel(reference: str, kind: str, data: Mapping[str, Any]) -> ParsedPu
     shipment = read_shipment(data)
     if shipment is None:
         return ParsedPush(reference, kind, InvalidPush("no tracking id"))
-    push = TicketsPush((shipment,), complete=True, documents=tuple(_documents(data)))
+    push = TicketsPush((shipment,), complete=True, documents=_documents(data))
     return ParsedPush(reference, kind, push, files=(None,))
 
 
@@ -265,13 +260,16 @@ def _read_upload(reference: str, kind: str, data: Mapping[str, Any]) -> ParsedPu
         remarks.append(_NOT_BASE64)
     usable = [file for file in files if file is not None]
     tickets = [*(ticket for ticket, _ in usable), *links]
-    if not tickets and not remarks:
-        tickets = [_ticket(TicketKind.PAGE, item, proof) for proof in _proofs(data)[:1]]
+    documents = _documents(item)
+    proofs = [document.url for document in documents if document.kind is DocumentKind.PROOF]
+    if not tickets and not remarks and proofs:
+        # How many people the proofs of one upload are for is not documented, so they count as one.
+        tickets = [replace(_ticket(TicketKind.PAGE, item, proofs[0]), covers=None)]
     if not tickets:
         return ParsedPush(reference, kind, InvalidPush(_NOT_BASE64 if _NOT_BASE64 in remarks else _NOTHING))
     contents = [content for _, content in usable]
     contents += [None] * (len(tickets) - len(contents))
-    push = TicketsPush(tuple(tickets), detail="; ".join(remarks) or None, documents=tuple(_documents(data)))
+    push = TicketsPush(tuple(tickets), detail="; ".join(remarks) or None, documents=documents)
     return ParsedPush(reference, kind, push, files=tuple(contents))
 
 
@@ -312,20 +310,21 @@ def _extra(item: Mapping[str, Any]) -> dict[str, Any]:
             "listing_id": as_text(item.get("listing_id")),
             "general_admission": as_bool(item.get("general_admission")),
             "additional_file": as_web_url(item.get("additional_file")),
-            "proof_file_url": _proofs(item) or None,
+            "proof_file_url": _addresses(item.get("proof_file_url")) or None,
+            **{name: value for name, value in item.items() if name not in _READ},
         }
     )
 
 
-def _proofs(data: Mapping[str, Any]) -> list[str]:
-    links = map(as_web_url, map(file_value, as_list(data.get("proof_file_url"))))
-    return list(dict.fromkeys(link for link in links if link))
+def _documents(data: Mapping[str, Any]) -> tuple[OrderDocument, ...]:
+    """Return the files of an upload that are for the order rather than one ticket, each once."""
+    instructions = _addresses(data.get("additional_file"))
+    proofs = _addresses(data.get("proof_file_url"))
+    return (
+        *(OrderDocument(DocumentKind.INSTRUCTIONS, url) for url in instructions),
+        *(OrderDocument(DocumentKind.PROOF, url) for url in proofs),
+    )
 
 
-def _documents(data: Mapping[str, Any]) -> Iterator[OrderDocument]:
-    """Yield the files of the order: proofs of a transfer, and what the customer has to read."""
-    for proof in _proofs(data):
-        yield OrderDocument(DocumentKind.PROOF, proof)
-    letters = map(as_web_url, map(file_value, as_list(data.get("additional_file"))))
-    for letter in dict.fromkeys(letter for letter in letters if letter):
-        yield OrderDocument(DocumentKind.INSTRUCTIONS, letter)
+def _addresses(value: object) -> list[str]:
+    return list(dict.fromkeys(link for link in map(as_web_url, as_list(value)) if link))

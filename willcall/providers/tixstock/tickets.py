@@ -13,8 +13,13 @@ from willcall.orders.model import Ticket, TicketKind
 from willcall.orders.seating import normalize_label
 from willcall.orders.ticket_documents import with_inline_file
 from willcall.orders.ticket_identity import without_duplicates
-from willcall.providers.reading import as_list, as_object, as_text, as_web_url, extra_fields
+from willcall.providers.reading import LONGEST_SHARED, as_list, as_object, as_text, as_web_url, extra_fields
 
+#: Fields of an item that are read.
+_READ = {
+    *("listing_id", "type", "general_admission", "section", "row", "seat", "file", "mobile_links", "customer"),
+    *("proof_file_url", "additional_file"),
+}
 #: Possible fields for the address in a `file` that is an object, whose shape is not documented.
 _FILE_FIELDS = ("url", "file", "link")
 #: A ticket whose file cannot be stored is not counted, and needs attention.
@@ -130,5 +135,14 @@ def _seated(kind: TicketKind, item: Mapping[str, Any], part: Mapping[str, Any], 
         "listing_id": as_text(item.get("listing_id")),
         "type": as_text(item.get("type")),
         "general_admission": as_bool(item.get("general_admission")),
+        **{name: value for name, value in item.items() if name not in _READ},
     }
-    return Ticket(kind, section=section, row=row, seat=seat, extra=extra_fields(extra))
+    holder = as_object(item.get("customer"))
+    return Ticket(
+        kind,
+        section=section,
+        row=row,
+        seat=seat,
+        holder=dict(holder) or None,
+        extra=extra_fields(extra, LONGEST_SHARED),
+    )

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator
 
 from willcall.http.messages import Request, Response
-from willcall.orders.model import Ticket, TicketKind
+from willcall.orders.model import DocumentKind, Need, Needs, OrderDocument, Ticket, TicketEvent, TicketKind
 from willcall.orders.outcomes import Cancelled, Issued, Malformed, NotReady, Outcome
 from willcall.orders.policy import PollPolicy, Rate
 from willcall.providers.base import AccountDefaults, Adapter, OrderQuery
@@ -30,19 +30,25 @@ from willcall.providers.reading import (
     status_word,
 )
 
+
+def _unpaid(detail: str) -> NotReady:
+    return NotReady(detail=detail, needs=Needs(Need.PAYMENT, detail=detail))
+
+
 _CANCELLED = Cancelled("cancelled by the customer, or the payment failed")
 #: What each `order_payment_status` means, in lower case; `Issued` once the tickets can be opened.
 #: https://vdm-docs.pages.dev/api/public/order#payment-statuses
 STATUSES: Mapping[str, Outcome] = {
-    "none": NotReady(detail="no payment attempt yet"),
-    "pending": NotReady(detail="the payment is in progress"),
-    "partial": NotReady(detail="only a part of the order is paid"),
+    "none": _unpaid("The customer has not tried to pay yet."),
+    "pending": _unpaid("The payment is in progress."),
+    "partial": _unpaid("Only a part of the order is paid."),
     "paid": Issued(()),
     "cancelled": _CANCELLED,
     "canceled": _CANCELLED,
 }
+#: Fields that are read; the number of tickets is what the page covers.
+_READ = {"order_payment_status", "order_tickets_nr", "order_tickets_url", "order_receipt_url", "seats"}
 _UNKNOWN = NotReady(detail="unknown status word")
-_SEAT_FIELDS = ("seat_id", "event_name", "event_type")
 
 
 class VoordemensenCredentials(Credentials):
@@ -101,13 +107,21 @@ def _read_tickets(order: Mapping[str, Any]) -> Issued | NotReady:
     page = as_web_url(order.get("order_tickets_url"))
     if page is None or number < 1:
         return NotReady(detail="paid, but there are no tickets yet")
-    extra = {
-        "receipt_url": as_web_url(order.get("order_receipt_url")),
-        "tickets_nr": number,
-        "seats": [_seat(seat) for seat in as_list(order.get("seats"))],
-    }
-    return Issued((Ticket(TicketKind.PAGE, url=page, extra=extra_fields(extra)),))
+    seats = [as_object(seat) for seat in as_list(order.get("seats"))]
+    names = {as_text(seat.get("event_name")) for seat in seats}
+    event = names.pop() if len(names) == 1 else None
+    ticket = Ticket(
+        TicketKind.PAGE,
+        url=page,
+        covers=number,
+        title=event,
+        event=TicketEvent(title=event) if event else None,
+        extra=extra_fields({**_beyond(order), "seats": seats or None}),
+    )
+    receipt = as_web_url(order.get("order_receipt_url"))
+    return Issued((ticket,), documents=(OrderDocument(DocumentKind.RECEIPT, receipt),) if receipt else ())
 
 
-def _seat(seat: object) -> dict[str, str | None]:
-    return {name: as_text(as_object(seat).get(name)) for name in _SEAT_FIELDS}
+def _beyond(order: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of an order that are not read."""
+    return {name: value for name, value in order.items() if name not in _READ}

@@ -25,8 +25,6 @@ class RouteMatch:
     key: str | None = None
     #: The scope that the path requires; None is any.
     scope: Scope | None = None
-    #: A resource of what the reference names, if the request is for that.
-    part: str | None = None
     #: The page of a list, from 1.
     page: int = 1
 
@@ -120,6 +118,10 @@ class Provider(ABC):
     def aliases(self, order: OrderScript, secrets: Sequence[str]) -> list[str]:
         """Return the references of an order's single tickets, in their sequence; empty if they have none."""
         return []
+
+    def details_response(self, snapshot: OrderSnapshot) -> SimulatedResponse:
+        """Return the response to a request for more about an order, for providers with such requests."""
+        raise NotImplementedError
 
     def list_response(
         self, request: SimulatedRequest, snapshots: Sequence[OrderSnapshot]

@@ -76,8 +76,8 @@ class Paylogic(Provider):
         match request.path.split("/"):
             case ["", "orders", *uid]:
                 return RouteMatch("status" if uid else "list", "/".join(uid) or None, key, "application")
-            case ["", "tickets", uid, *part] if part in ([], ["google-wallet-token"]):
-                return RouteMatch("status", f"ticket:{uid}", key, part=part[0] if part else None)
+            case ["", "tickets", uid, *rest] if rest in ([], ["google-wallet-token"]):
+                return RouteMatch("details" if rest else "status", f"ticket:{uid}", key)
             case ["", "tickets"] if "code" in query:
                 event = query.get("event", "").rstrip("/").rpartition("/")[2]
                 return RouteMatch("status", f"code:{query['code']}@{event}", key, "application")
@@ -93,8 +93,6 @@ class Paylogic(Provider):
         reference, snapshot = route.reference or "", snapshots[0]
         if reference == "mine":
             return _mine(snapshots, route.page)
-        if route.part:
-            return SimulatedResponse(200, jwt(snapshot.secrets[0]).encode(), {"Content-Type": "application/jwt"})
         if reference.startswith("ticket:"):
             answer = json_response(_ticket(snapshot, 0), content_type=HAL)
         elif reference.startswith("code:"):
@@ -105,6 +103,10 @@ class Paylogic(Provider):
         if starts_at is not None and snapshot.issued == 0 and starts_at > snapshot.now:
             answer.not_before = starts_at
         return answer
+
+    def details_response(self, snapshot: OrderSnapshot) -> SimulatedResponse:
+        """Return the token for Google Wallet, whose form is not documented."""
+        return SimulatedResponse(200, jwt(snapshot.secrets[0]).encode(), {"Content-Type": "application/jwt"})
 
     def list_response(
         self, request: SimulatedRequest, snapshots: Sequence[OrderSnapshot]

@@ -25,7 +25,7 @@ ERROR_CODES = {404: "not_found", 429: "rate_limit_exceeded"}
 
 
 class Tiqets(Provider):
-    """`GET /v2/orders/<reference>/tickets?lang=`."""
+    """`GET /v2/orders/<reference>/tickets?lang=` and `GET /v2/orders/<reference>?lang=`."""
 
     name: ClassVar[ProviderName] = "tiqets"
 
@@ -41,6 +41,8 @@ class Tiqets(Provider):
         match request.path.split("/"):
             case ["", "v2", "orders", reference, "tickets"] if request.method == "GET":
                 return RouteMatch("status", reference, key)
+            case ["", "v2", "orders", reference] if request.method == "GET":
+                return RouteMatch("details", reference, key)
         return RouteMatch("other", None, key)
 
     def order_response(self, route: RouteMatch, snapshots: Sequence[OrderSnapshot]) -> SimulatedResponse:
@@ -56,6 +58,26 @@ class Tiqets(Provider):
                 "tickets_pdf_url": snapshot.document() if done else None,
                 "how_to_use": "Show the ticket on your phone at the entrance." if done else None,
                 "post_purchase": "Be there ten minutes early." if done else None,
+            }
+        )
+
+    def details_response(self, snapshot: OrderSnapshot) -> SimulatedResponse:
+        """Return what the order says beyond its tickets.
+
+        https://developers.tiqets.dev/basics/openapi/booking-api/get-order-information
+        """
+        return json_response(
+            {
+                "success": True,
+                "order_reference_id": snapshot.order.reference,
+                "order_status": snapshot.word or WORDS[snapshot.status],
+                "product_id": 1006356,
+                "promoted_product_id": None,
+                "external_reference": None,
+                "day": "2026-12-24",
+                "timeslot": "10:30",
+                "variants": [{"variant_id": 38100, "count": snapshot.order.quantity}],
+                "is_currently_cancellable": False,
             }
         )
 

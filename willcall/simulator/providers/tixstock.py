@@ -18,7 +18,7 @@ from willcall.simulator.providers.tixstock_pushes import encode, payload, signat
 from willcall.simulator.script import OrderScript, ProviderName, PushScript
 
 WORDS = {
-    SimulatedStatus.PENDING: "Pending Review",
+    SimulatedStatus.PENDING: "Approved",
     SimulatedStatus.PARTIAL: "Approved",
     SimulatedStatus.ISSUED: "Approved",
     SimulatedStatus.FAILED: "Rejected",

@@ -46,7 +46,15 @@ local function list_by_event(order, id, before)
     if event then redis.call('ZADD', list .. place, 0, dated_member(event, id)) end
   end
   -- The sweep `watch` looks at it now, and finds out when it has to look again.
-  if event then redis.call('ZADD', dated_lists('watched', order, id, 'event', 'status')[1], 0, id) end
+  if event or status == 'fulfilled' then redis.call('ZADD', dated_lists('watched', order, id, 'event', 'status')[1], 0, id) end
+end
+
+-- Have the sweep `watch` look at a fulfilled order without an event that ended after `since` (ms), if it does not yet.
+-- Returns whether it was new.
+local function watch_fulfilled(order, id, since)
+  local lists, finished, status = dated_lists('watched', order, id, 'finished', 'status')
+  if status ~= 'fulfilled' or tonumber(finished or 0) <= since then return false end
+  return redis.call('ZADD', lists[1], 'NX', 0, id) == 1
 end
 
 -- Remove an order from all these lists.

@@ -2,7 +2,7 @@
 -- List orders anew by their event and by their last change, where release 0.2.0 changed them: it knows no such lists.
 -- KEYS     index (an account's orders of one status), order prefix
 -- ARGS     offset (in the index), count, recent (ms: a change that is no older counts as one of now, so that whoever
---          follows the changes does not miss it)
+--          follows the changes does not miss it), watched (ms for which a fulfilled order is watched without an event)
 -- Returns  {how many were looked at, how many were listed anew}
 
 -- include: clock
@@ -25,6 +25,8 @@ for _, id in ipairs(ids) do
     end
     if not is_listed_by_event(order, id) then
       list_by_event(order, id)
+      relisted = relisted + 1
+    elseif watch_fulfilled(order, id, now - args.watched) then
       relisted = relisted + 1
     end
   end

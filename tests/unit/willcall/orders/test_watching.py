@@ -1,14 +1,15 @@
-"""When a fulfilled order is looked at again before its event."""
+"""When a fulfilled order is looked at again."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from willcall.orders.model import CLOSED, EndedBy, Order, Status
-from willcall.orders.watching import EVERY, EVERY_ON_THE_LAST_DAY, next_watch_at
+from willcall.orders.watching import EVERY, EVERY_ON_THE_LAST_DAY, WITHOUT_EVENT, next_watch_at
 
 DAY = 86_400.0
 
@@ -60,7 +61,17 @@ def test_an_order_that_was_completed_by_hand_is_not_watched(by: EndedBy) -> None
     assert next_watch_at(replace(fulfilled(at(2, 10), at(5, 20)), ended_by=by), at(2, 11)) is None
 
 
-def test_an_order_without_an_event_or_whose_event_has_begun_is_not_watched() -> None:
-    assert next_watch_at(fulfilled(at(2, 10), None), at(2, 11)) is None
+def test_an_order_without_an_event_is_watched_every_six_hours_for_a_week() -> None:
+    moments = watched(fulfilled(at(2, 10), None))
+    assert [after - before for before, after in pairwise([at(2, 10), *moments])] == [EVERY] * 27
+    assert moments[-1] < at(9, 10) == at(2, 10) + WITHOUT_EVENT
+
+
+def test_an_open_order_without_an_event_is_not_watched() -> None:
+    open_order = replace(fulfilled(at(2, 10), None), status=Status.PENDING, finished_at=None)
+    assert next_watch_at(open_order, at(2, 11)) is None
+
+
+def test_an_order_whose_event_has_begun_is_not_watched() -> None:
     assert next_watch_at(fulfilled(at(2, 10), at(2, 20)), at(2, 20)) is None
     assert next_watch_at(fulfilled(at(2, 10), at(5, 20)), at(4, 12)) == at(2, 16), "overdue, but before its event"

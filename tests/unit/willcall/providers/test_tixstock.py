@@ -75,7 +75,7 @@ def test_response_words_default_to_those_of_the_documentation() -> None:
         "paper": "Shipped",
         "failed": "Accepted",
         "expired": "Pending Review",
-        "update": {"partial": None, "complete": None, "failed": None},
+        "update": None,
     }
     assert not ACCOUNT.tell
 

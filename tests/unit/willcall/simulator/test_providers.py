@@ -127,7 +127,7 @@ def test_tixstock_fills_the_files_of_its_items(start: Start) -> None:
     for _ in range(2):
         sim.clock.now += 2
         seen.append(files())
-    assert seen == [("Pending Review", [0, 0, 0]), ("Approved", [1, 0, 0]), ("Approved", [1, 1, 1])]
+    assert seen == [("Approved", [0, 0, 0]), ("Approved", [1, 0, 0]), ("Approved", [1, 1, 1])]
 
 
 @pytest.mark.parametrize(("end", "word"), [("failed", "Rejected"), ("cancelled", "Cancelled")])

@@ -1,4 +1,4 @@
-"""Tixstock is told how orders ended here: real Redis, real HTTP to the simulator."""
+"""How orders ended here is reported to Tixstock: real Redis, real HTTP to the simulator."""
 
 import json
 from dataclasses import replace

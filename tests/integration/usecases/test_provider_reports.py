@@ -32,7 +32,7 @@ OPEN = OrderScript(provider="tixstock", reference="o-1", quantity=2, ends="never
 
 
 @pytest.fixture
-def telling(make_system: Setup) -> System:
+def reporting(make_system: Setup) -> System:
     return with_account(make_system(callbacks=True))
 
 
@@ -62,39 +62,39 @@ def make_due(made: System) -> None:
     made.redis.zadd(keys.REPORTS_DUE, {"ord-1": 1})
 
 
-def test_an_order_that_a_poll_completed_is_reported_once(telling: System) -> None:
-    telling.submit(ISSUED)
-    assert telling.poll().status is Status.FULFILLED
-    assert telling.redis.zcard(keys.REPORTS_DUE) == 1
-    assert [sweep(telling), sweep(telling)] == [1, 0]
-    assert reported(telling) == ["Approved"]
-    entry = telling.context.stores.orders.timeline("ord-1")[-1]
+def test_an_order_that_a_poll_completed_is_reported_once(reporting: System) -> None:
+    reporting.submit(ISSUED)
+    assert reporting.poll().status is Status.FULFILLED
+    assert reporting.redis.zcard(keys.REPORTS_DUE) == 1
+    assert [sweep(reporting), sweep(reporting)] == [1, 0]
+    assert reported(reporting) == ["Approved"]
+    entry = reporting.context.stores.orders.timeline("ord-1")[-1]
     assert (entry.outcome, entry.http_status, entry.why) == ("reported", 200, "the provider now has it as Approved")
-    assert not telling.redis.exists(keys.REPORTS_DUE, keys.REPORTS_PENDING, keys.report("ord-1"))
+    assert not reporting.redis.exists(keys.REPORTS_DUE, keys.REPORTS_PENDING, keys.report("ord-1"))
 
 
-def test_an_order_completed_by_hand_is_reported(telling: System) -> None:
-    telling.submit(OPEN)
-    complete_order(telling.context, "ord-1", NewTickets(codes=["A"]), ANNA)
-    assert sweep(telling) == 1
-    assert reported(telling) == ["Approved"]
+def test_an_order_completed_by_hand_is_reported(reporting: System) -> None:
+    reporting.submit(OPEN)
+    complete_order(reporting.context, "ord-1", NewTickets(codes=["A"]), ANNA)
+    assert sweep(reporting) == 1
+    assert reported(reporting) == ["Approved"]
 
 
-def test_an_order_that_expired_is_reported_and_reported_again_when_it_is_fulfilled_late(telling: System) -> None:
-    telling.submit(OPEN)
-    expire(telling)
-    sweep(telling)
-    complete_order(telling.context, "ord-1", NewTickets(codes=["A"]), ANNA)
-    sweep(telling)
-    assert reported(telling) == ["Pending Review", "Approved"]
+def test_an_order_that_expired_is_reported_and_reported_again_when_it_is_fulfilled_late(reporting: System) -> None:
+    reporting.submit(OPEN)
+    expire(reporting)
+    sweep(reporting)
+    complete_order(reporting.context, "ord-1", NewTickets(codes=["A"]), ANNA)
+    sweep(reporting)
+    assert reported(reporting) == ["Pending Review", "Approved"]
 
 
-def test_only_the_latest_end_is_reported(telling: System) -> None:
-    telling.submit(OPEN)
-    expire(telling)
-    complete_order(telling.context, "ord-1", NewTickets(codes=["A"]), ANNA)
-    sweep(telling)
-    assert reported(telling) == ["Approved"]
+def test_only_the_latest_end_is_reported(reporting: System) -> None:
+    reporting.submit(OPEN)
+    expire(reporting)
+    complete_order(reporting.context, "ord-1", NewTickets(codes=["A"]), ANNA)
+    sweep(reporting)
+    assert reported(reporting) == ["Approved"]
 
 
 def test_nothing_is_reported_without_tell(make_system: Setup) -> None:
@@ -105,50 +105,52 @@ def test_nothing_is_reported_without_tell(make_system: Setup) -> None:
     assert (sweep(made), reported(made)) == (0, [])
 
 
-def test_a_report_that_is_pending_when_tell_is_switched_off_is_dropped(telling: System) -> None:
-    telling.submit(ISSUED)
-    telling.poll()
-    made = with_account(telling, tell=False)
+def test_a_report_that_is_pending_when_tell_is_switched_off_is_dropped(reporting: System) -> None:
+    reporting.submit(ISSUED)
+    reporting.poll()
+    made = with_account(reporting, tell=False)
     assert (sweep(made), reported(made)) == (0, [])
     assert made.redis.zcard(keys.REPORTS_DUE) == 0
 
 
-def test_a_cancellation_by_the_provider_drops_the_report(telling: System) -> None:
-    telling.submit(ISSUED)
-    telling.poll()
-    account = telling.context.accounts[ACCOUNT]
-    apply_push(telling.context, account, "ord-1", "order.update", OutcomePush(Cancelled("gone")))
-    assert (sweep(telling), reported(telling)) == (0, [])
+def test_a_cancellation_by_the_provider_drops_the_report(reporting: System) -> None:
+    reporting.submit(ISSUED)
+    reporting.poll()
+    account = reporting.context.accounts[ACCOUNT]
+    apply_push(reporting.context, account, "ord-1", "order.update", OutcomePush(Cancelled("gone")))
+    assert (sweep(reporting), reported(reporting)) == (0, [])
 
 
 @pytest.mark.parametrize("end", ["failed", "cancelled"])
-def test_an_end_that_the_provider_said_itself_is_not_reported(telling: System, end: Any) -> None:
-    telling.submit(OrderScript(provider="tixstock", reference="o-1", ends=end))
-    assert telling.poll().status.value == end
-    complete_order(telling.context, "ord-1", NewTickets(codes=["A"]), ANNA)
-    assert (sweep(telling), reported(telling)) == (0, [])
+def test_an_end_that_the_provider_said_itself_is_not_reported(reporting: System, end: Any) -> None:
+    reporting.submit(OrderScript(provider="tixstock", reference="o-1", ends=end))
+    assert reporting.poll().status.value == end
+    complete_order(reporting.context, "ord-1", NewTickets(codes=["A"]), ANNA)
+    assert (sweep(reporting), reported(reporting)) == (0, [])
 
 
-def test_an_order_that_its_caller_cancelled_is_not_reported(telling: System) -> None:
-    telling.submit(OPEN)
-    cancel_order(telling.context, "ord-1", ANNA)
-    assert (sweep(telling), reported(telling)) == (0, [])
+def test_an_order_that_its_caller_cancelled_is_not_reported(reporting: System) -> None:
+    reporting.submit(OPEN)
+    cancel_order(reporting.context, "ord-1", ANNA)
+    assert (sweep(reporting), reported(reporting)) == (0, [])
 
 
-def test_the_response_to_a_push_is_the_report(telling: System, open_webhooks: OpenWebhooks) -> None:
-    harness = WebhookHarness(telling, open_webhooks(telling.context))
-    telling.submit(OPEN)
+def test_the_response_to_a_push_is_the_report(reporting: System, open_webhooks: OpenWebhooks) -> None:
+    harness = WebhookHarness(reporting, open_webhooks(reporting.context))
+    reporting.submit(OPEN)
     harness.answer(seat(1))
     assert harness.answer(seat(2))["order_status"] == "Delivered"
-    assert (sweep(telling), reported(telling)) == (0, [])
+    assert (sweep(reporting), reported(reporting)) == (0, [])
 
 
-def test_a_push_ahead_of_its_order_that_completes_it_is_reported(telling: System, open_webhooks: OpenWebhooks) -> None:
-    harness = WebhookHarness(telling, open_webhooks(telling.context))
+def test_a_push_ahead_of_its_order_that_completes_it_is_reported(
+    reporting: System, open_webhooks: OpenWebhooks
+) -> None:
+    harness = WebhookHarness(reporting, open_webhooks(reporting.context))
     assert harness.answer(seat(1))["order_status"] == "Approved"
-    telling.submit(OPEN, quantity=1)
-    assert telling.order().status is Status.FULFILLED
-    assert (sweep(telling), reported(telling)) == (1, ["Approved"])
+    reporting.submit(OPEN, quantity=1)
+    assert reporting.order().status is Status.FULFILLED
+    assert (sweep(reporting), reported(reporting)) == (1, ["Approved"])
 
 
 def test_the_word_for_complete_orders_is_that_of_the_account_if_it_is_allowed_there(make_system: Setup) -> None:
@@ -164,73 +166,73 @@ def test_an_expired_order_never_causes_an_invoice_and_has_an_allowed_word(word: 
         AnswerWords(expired=word)
 
 
-def test_a_report_is_repeated_with_back_off_while_the_provider_is_down(telling: System) -> None:
-    telling.submit(ISSUED)
-    telling.poll()
-    telling.providers.update_account("tixstock", down="503")
-    assert sweep(telling) == 0
-    entry = telling.context.stores.orders.timeline("ord-1")[-1]
+def test_a_report_is_repeated_with_back_off_while_the_provider_is_down(reporting: System) -> None:
+    reporting.submit(ISSUED)
+    reporting.poll()
+    reporting.providers.update_account("tixstock", down="503")
+    assert sweep(reporting) == 0
+    entry = reporting.context.stores.orders.timeline("ord-1")[-1]
     assert (entry.outcome, entry.http_status) == ("report_failed", 503)
     assert "again in 6" in entry.why
-    assert sweep(telling) == 0  # it is not due
-    make_due(telling)
-    sweep(telling)
-    assert "again in 2" in telling.context.stores.orders.timeline("ord-1")[-1].why
-    telling.providers.update_account("tixstock", down=None)
-    make_due(telling)
-    assert (sweep(telling), reported(telling)[-1]) == (1, "Approved")
+    assert sweep(reporting) == 0  # it is not due
+    make_due(reporting)
+    sweep(reporting)
+    assert "again in 2" in reporting.context.stores.orders.timeline("ord-1")[-1].why
+    reporting.providers.update_account("tixstock", down=None)
+    make_due(reporting)
+    assert (sweep(reporting), reported(reporting)[-1]) == (1, "Approved")
 
 
-def test_a_report_that_is_never_taken_is_given_up_and_operators_are_alerted(telling: System) -> None:
-    telling.submit(ISSUED)
-    telling.poll()
-    telling.providers.update_account("tixstock", down="503")
-    telling.redis.hincrby(keys.report("ord-1"), "since", -4 * 86_400_000)
-    sweep(telling)
-    assert telling.redis.zcard(keys.REPORTS_DUE) == 0
-    assert telling.context.stores.orders.timeline("ord-1")[-1].why.endswith("given up")
-    (event,) = telling.context.stores.ops.recent(10)
+def test_a_report_that_is_never_taken_is_given_up_and_operators_are_alerted(reporting: System) -> None:
+    reporting.submit(ISSUED)
+    reporting.poll()
+    reporting.providers.update_account("tixstock", down="503")
+    reporting.redis.hincrby(keys.report("ord-1"), "since", -4 * 86_400_000)
+    sweep(reporting)
+    assert reporting.redis.zcard(keys.REPORTS_DUE) == 0
+    assert reporting.context.stores.orders.timeline("ord-1")[-1].why.endswith("given up")
+    (event,) = reporting.context.stores.ops.recent(10)
     assert (event.type, event.subject, event.data["id"]) == ("order.attention", "order:ord-1", "ord-1")
     assert event.data["why"].startswith("The provider does not know how this order ended")
     assert event.data["what_to_do"] == "Set it to Approved there."
-    assert telling.order().attention is None
+    assert reporting.order().attention is None
 
 
-def test_a_report_waits_for_a_token_of_its_account_and_is_not_given_up_for_want_of_one(telling: System) -> None:
-    telling.submit(ISSUED)
-    telling.poll()
-    pause(telling.context, telling.context.accounts[ACCOUNT], None, ANNA)
-    telling.redis.hincrby(keys.report("ord-1"), "since", -4 * 86_400_000)
-    assert (sweep(telling), reported(telling)) == (0, [])
-    assert telling.redis.zcard(keys.REPORTS_DUE) == 1
+def test_a_report_waits_for_a_token_of_its_account_and_is_not_given_up_for_want_of_one(reporting: System) -> None:
+    reporting.submit(ISSUED)
+    reporting.poll()
+    pause(reporting.context, reporting.context.accounts[ACCOUNT], None, ANNA)
+    reporting.redis.hincrby(keys.report("ord-1"), "since", -4 * 86_400_000)
+    assert (sweep(reporting), reported(reporting)) == (0, [])
+    assert reporting.redis.zcard(keys.REPORTS_DUE) == 1
 
 
-def test_a_report_survives_a_sweep_that_dies_after_sending(telling: System, monkeypatch: pytest.MonkeyPatch) -> None:
-    telling.submit(ISSUED)
-    telling.poll()
+def test_a_report_survives_a_sweep_that_dies_after_sending(reporting: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    reporting.submit(ISSUED)
+    reporting.poll()
     with monkeypatch.context() as patch:
-        patch.setattr(type(telling.context.stores.reports), "record", _die)
+        patch.setattr(type(reporting.context.stores.reports), "record", _die)
         with pytest.raises(SystemExit):
-            run_sweep(telling.context, "reports")
-    make_due(telling)
-    assert (sweep(telling), reported(telling)) == (1, ["Approved", "Approved"])
+            run_sweep(reporting.context, "reports")
+    make_due(reporting)
+    assert (sweep(reporting), reported(reporting)) == (1, ["Approved", "Approved"])
 
 
 def _die(*_: Any, **__: Any) -> None:
     raise SystemExit
 
 
-def test_an_erased_order_is_not_reported(telling: System) -> None:
-    telling.submit(ISSUED)
-    telling.poll()
-    erase_order(telling.context, "ord-1", ANNA)
-    assert (sweep(telling), reported(telling)) == (0, [])
-    assert not telling.redis.exists(keys.REPORTS_DUE, keys.REPORTS_PENDING, keys.report("ord-1"))
+def test_an_erased_order_is_not_reported(reporting: System) -> None:
+    reporting.submit(ISSUED)
+    reporting.poll()
+    erase_order(reporting.context, "ord-1", ANNA)
+    assert (sweep(reporting), reported(reporting)) == (0, [])
+    assert not reporting.redis.exists(keys.REPORTS_DUE, keys.REPORTS_PENDING, keys.report("ord-1"))
 
 
-def test_the_request_is_that_of_update_order(telling: System, monkeypatch: pytest.MonkeyPatch) -> None:
-    telling.submit(ISSUED)
-    telling.poll()
+def test_the_request_is_that_of_update_order(reporting: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    reporting.submit(ISSUED)
+    reporting.poll()
     sent: list[Any] = []
     exchange = ProviderTransport.exchange
 
@@ -239,7 +241,7 @@ def test_the_request_is_that_of_update_order(telling: System, monkeypatch: pytes
         return exchange(transport, account, request)
 
     monkeypatch.setattr(ProviderTransport, "exchange", record)
-    sweep(telling)
+    sweep(reporting)
     (request,) = sent
     assert (request.method, request.url.rpartition("/v1/")[2]) == ("POST", "orders/update/o-1")
     assert json.loads(request.body) == {"order_status": "Approved"}

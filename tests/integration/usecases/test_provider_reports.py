@@ -10,6 +10,7 @@ from schedules.sweeps import run_sweep
 from tests.actors import ANNA
 from tests.integration.usecases.conftest import Setup, System
 from tests.integration.webhooks.conftest import OpenWebhooks, WebhookHarness, open_webhooks, seat
+from willcall.http.messages import Response
 from willcall.orders.model import Status
 from willcall.orders.outcomes import Cancelled
 from willcall.orders.pushes import OutcomePush
@@ -245,3 +246,60 @@ def test_the_request_is_that_of_update_order(reporting: System, monkeypatch: pyt
     (request,) = sent
     assert (request.method, request.url.rpartition("/v1/")[2]) == ("POST", "orders/update/o-1")
     assert json.loads(request.body) == {"order_status": "Approved"}
+
+
+def answer_with(monkeypatch: pytest.MonkeyPatch, *responses: Response) -> None:
+    queue = iter(responses)
+    monkeypatch.setattr(ProviderTransport, "exchange", lambda *_: next(queue))
+
+
+def test_a_hint_of_the_provider_postpones_the_next_try(reporting: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    reporting.submit(ISSUED)
+    reporting.poll()
+    answer_with(monkeypatch, Response(429, {"retry-after": "900"}, b"{}", received_at=0.0))
+    sweep(reporting)
+    due = (reporting.redis.zscore(keys.REPORTS_DUE, "ord-1") or 0) / 1_000
+    assert due - reporting.context.stores.accounts.now() > 890
+    make_due(reporting)
+    assert sweep(reporting) == 0  # the account is throttled: no second request, which would raise StopIteration
+    assert reporting.redis.zcard(keys.REPORTS_DUE) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "taken"),
+    [
+        (200, b'{"data": {"status": "Rejected"}, "meta": {}}', 1),
+        (201, b"", 1),
+        (200, b'{"data": [], "errors": ["The order status is invalid."]}', 0),
+        (200, b"<html>", 0),
+        (404, b'{"errors": {"code": "404"}}', 0),
+        (302, b"", 0),
+    ],
+)
+def test_only_a_success_without_errors_means_that_a_report_was_taken(
+    reporting: System, monkeypatch: pytest.MonkeyPatch, status: int, body: bytes, taken: int
+) -> None:
+    reporting.submit(ISSUED)
+    reporting.poll()
+    answer_with(monkeypatch, Response(status, {}, body, received_at=0.0))
+    assert sweep(reporting) == taken
+    assert reporting.redis.zcard(keys.REPORTS_DUE) == 1 - taken
+
+
+def test_an_end_that_comes_while_an_earlier_one_is_being_reported_is_reported_too(
+    reporting: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reporting.submit(OPEN)
+    expire(reporting)
+    exchange = ProviderTransport.exchange
+
+    def complete_meanwhile(transport: ProviderTransport, account: Any, request: Any) -> Any:
+        complete_order(reporting.context, "ord-1", NewTickets(codes=["A"]), ANNA)
+        return exchange(transport, account, request)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ProviderTransport, "exchange", complete_meanwhile)
+        sweep(reporting)
+    sweep(reporting)
+    assert reported(reporting) == ["Pending Review", "Approved"]
+    assert reporting.redis.zcard(keys.REPORTS_DUE) == 0

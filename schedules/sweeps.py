@@ -17,6 +17,7 @@ from schedules.notify import notify
 from schedules.polls import polls
 from schedules.prune import prune
 from schedules.reconcile import reconcile
+from schedules.reports import reports
 from schedules.run import Run
 from schedules.watch import watch
 from willcall.stores.connection import StoreError
@@ -44,6 +45,7 @@ SWEEPS: dict[str, Callable[[Run], dict[str, int]]] = {
     "lists": lists,
     "prune": prune,
     "inbox": inbox,
+    "reports": reports,
     "alerts": alerts,
 }
 

@@ -20,6 +20,7 @@ from willcall.orders.outcomes import outcome_name
 from willcall.orders.pushes import ChangePush, InvalidPush, OrderProgress, OutcomePush, TicketsPush
 from willcall.providers.base import Credentials, OrderQuery
 from willcall.providers.pushes import (
+    IgnoredPush,
     ParsedPush,
     Pushes,
     PushReading,
@@ -48,7 +49,7 @@ FIELDS = (
 )
 KINDS = (
     *("order.eticket_fulfilment", "order.mobile_ticket_fulfilment", "order.mobile_link_ticket_fulfilment"),
-    *("order.paper_ticket_fulfilment", "order.update"),
+    *("order.paper_ticket_fulfilment", "order.update", "ticket.fulfillment"),
 )
 WORDS = ("Rejected", "Cancelled", "JVBERi0xLjQKJSVFT0Y=", "====", "https://m.example/1", "o-1", "V", "\ud800", "\x00")
 LEAF = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(WORDS + KINDS)
@@ -83,7 +84,7 @@ def read(name: str, body: bytes) -> PushReading:
     """What a body is read as, once it is checked that each reading can be answered."""
     pushes, credentials = pushes_of(name)
     reading = pushes.read_push(signed(name, body), credentials)
-    assert isinstance(reading, ParsedPush | UnverifiedPush | UnreadablePush)
+    assert isinstance(reading, ParsedPush | UnverifiedPush | UnreadablePush | IgnoredPush)
     for progress in PROGRESS:
         response = pushes.answer_push(reading, progress, credentials)
         assert isinstance(response, PushResponse)

@@ -129,6 +129,11 @@ class MetricsCollector(Collector):
             "willcall_documents_pending", "Orders with missing documents.", self._stores.fetches.count()
         )
         yield GaugeMetricFamily(
+            "willcall_reports_pending",
+            "Orders whose end is to be reported to their provider.",
+            self._stores.reports.pending().count,
+        )
+        yield GaugeMetricFamily(
             "willcall_documents_given_up",
             "Orders with documents that are no longer fetched.",
             self._stores.fetches.given_up().count,

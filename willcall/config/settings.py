@@ -106,6 +106,7 @@ class SweepSettings(ConfigTable):
     inbox: Positive = 30.0
     prune: Positive = 3_600.0
     documents: Positive = 30.0
+    reports: Positive = 10.0
     alerts: Positive = 10.0
     grace: Positive = 15.0
     late_every: Positive = 6 * 3_600.0

@@ -53,6 +53,11 @@ def attention_alert_data(order: Order, *, secret_reference: bool) -> dict[str, A
 
 
 def with_advice(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the data with why the order needs attention and what to do about it."""
+    """Return the data with why the order needs attention and what to do about it.
+
+    `report`, if the order's end could not be reported to its provider, says so itself.
+    """
+    if document.get("report"):
+        return {**document, **document["report"]}
     advice = ORDER_TROUBLES[Attention(document["attention"])]
     return {**document, "why": advice.what, "what_to_do": advice.for_order(document["id"])}

@@ -16,6 +16,7 @@ from willcall.orders.user_lists import Ownership
 from willcall.providers.conversations import Conversation, fetch, find_owners
 from willcall.providers.credentials import Credentials
 from willcall.providers.pushes import Pushes
+from willcall.providers.reports import OrderReports
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,7 @@ class Adapter(ABC):
     listing: ClassVar[OrderLister | None] = None
     pushes: ClassVar[Pushes | None] = None
     user_lists: ClassVar[UserLists | None] = None
+    reports: ClassVar[OrderReports | None] = None
     #: The name of the credential of one user that an order may have in place of the account's.
     user_credential: ClassVar[str | None] = None
 

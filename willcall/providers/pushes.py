@@ -42,7 +42,14 @@ class UnreadablePush:
     detail: str
 
 
-PushReading = ParsedPush | UnverifiedPush | UnreadablePush
+@dataclass(frozen=True, slots=True)
+class IgnoredPush:
+    """An authentic call about something else than an order. There is nothing to do, and nothing wrong with it."""
+
+    detail: str
+
+
+PushReading = ParsedPush | UnverifiedPush | UnreadablePush | IgnoredPush
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ class SimulatedRequest:
     headers: Mapping[str, str]
     origin: str
     form: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
 
 
 class Transmission(StrEnum):

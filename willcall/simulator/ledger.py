@@ -8,7 +8,7 @@ from typing import Any, Literal
 from willcall.simulator.script import ProviderName
 
 #: `details`: a request of the same attempt for more about what a status request showed.
-RequestKind = Literal["status", "details", "list", "token", "other"]
+RequestKind = Literal["status", "details", "list", "token", "report", "other"]
 
 #: `unauthorized`: the credentials were valid once (now revoked or expired). `wrong`: they never were.
 AuthResult = Literal["ok", "forbidden", "unauthorized", "wrong"]
@@ -41,6 +41,8 @@ class LedgerEntry:
     fault: str | None = None
     #: The order status that the response reported.
     order_status: str | None = None
+    #: The status word that the client set by its request.
+    reported_word: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -107,6 +107,8 @@ class RequestHandler:
 
     def _find(self) -> SimulatedOrder | None:
         reference = self._route.reference
+        if self._route.kind == "report":  # a poll of the order may be under way, and sets no time for it
+            return None
         return self._account.find(reference) if self._account and reference else None
 
     def _record_limits(self) -> None:
@@ -120,7 +122,7 @@ class RequestHandler:
         entry.allowed_at = max(allowed, default=None)
         early = entry.allowed_at - entry.arrived if entry.allowed_at is not None else 0.0
         entry.too_early_by = early if early > SLACK else 0.0
-        if account.rate_meter and entry.kind in {"status", "details"}:
+        if account.rate_meter and entry.kind in {"status", "details", "report"}:
             entry.overshoot = account.rate_meter.take(entry.arrived)
         if order:
             entry.in_flight = order.in_flight
@@ -136,13 +138,9 @@ class RequestHandler:
             if account.script.token_down:
                 return token_failure(account.script.token_down, provider)
             return self._with_fault(provider.token_response(self._state.issue_token(account), account.script))
-        if kind == "list":
-            return self._with_fault(self._list(account))
-        if kind == "details":
-            order = self._find()
-            snapshots = self._snapshots([order]) if order else []
-            self._shown = []
-            return provider.details_response(snapshots[0]) if snapshots else provider.error_response(404)
+        others = {"list": self._list, "report": self._report, "details": self._details}
+        if kind in others:
+            return others[kind](account)
         return self._status(account, self._order) if self._order else provider.error_response(HTTPStatus.NOT_FOUND)
 
     def _error(self) -> SimulatedResponse:
@@ -158,13 +156,31 @@ class RequestHandler:
         forbidden = self.entry.auth == "forbidden"
         return self._provider.error_response(HTTPStatus.FORBIDDEN if forbidden else HTTPStatus.UNAUTHORIZED)
 
+    def _report(self, account: SimulatedAccount) -> SimulatedResponse:
+        """Return the response to a request that sets an order's status."""
+        order = account.find(self._route.reference or "")
+        if order is None:
+            return self._provider.error_response(HTTPStatus.NOT_FOUND)
+        snapshot = order.snapshot(self._state.clock(), self._request.origin, None)
+        response, self.entry.reported_word = self._provider.report_response(self._request, snapshot)
+        return response
+
     def _list(self, account: SimulatedAccount) -> SimulatedResponse:
         """Return the response to a request for the account's orders."""
         response, listed = self._provider.list_response(self._request, self._snapshots(account.orders.values()))
         references = {snapshot.order.reference for snapshot in listed}
         self._shown = [(order, status) for order, status in self._shown if order.script.reference in references]
         response.order_status = combined_status([snapshot.status for snapshot in listed]) if listed else None
-        return response
+        return self._with_fault(response)
+
+    def _details(self, _account: SimulatedAccount) -> SimulatedResponse:
+        """Return the response to a further request of an attempt."""
+        order = self._find()
+        snapshots = self._snapshots([order]) if order else []
+        self._shown = []
+        if not snapshots:
+            return self._provider.error_response(HTTPStatus.NOT_FOUND)
+        return self._provider.details_response(snapshots[0])
 
     def _status(self, account: SimulatedAccount, order: SimulatedOrder) -> SimulatedResponse:
         """Return the response to a status request."""

@@ -167,6 +167,8 @@ class PushScript(_ScriptModel):
     seat: str | None = "auto"
     listing: str = "9211231"
     proofs: NonNegativeInt = 0
+    #: Whether it names a letter for the customer.
+    additional_file: bool = False
     encoding: Encoding = "standard"
     #: The status word of an `update`.
     status: str = "Approved"

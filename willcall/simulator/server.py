@@ -83,6 +83,7 @@ def _provider_handler(state: SimulatorState, name: ProviderName, provider: Provi
 async def _read(request: web.Request, prefix: int) -> SimulatedRequest:
     """Return the request in a form that is independent of aiohttp."""
     form = await request.post() if request.method == "POST" else {}
+    is_json = request.content_type == "application/json"
     return SimulatedRequest(
         method=request.method,
         path=request.path[prefix:],
@@ -90,6 +91,7 @@ async def _read(request: web.Request, prefix: int) -> SimulatedRequest:
         headers=request.headers,
         origin=f"{request.scheme}://{request.host}",
         form={name: value for name, value in form.items() if isinstance(value, str)},
+        body=await request.read() if is_json else b"",
     )
 
 

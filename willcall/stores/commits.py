@@ -63,6 +63,8 @@ class Commit:
     `measures`: counted for the account (see `willcall.orders.statistics`).
     `throttled`: its hint is for the whole account. `answered`: a good answer that was not reported to the account;
     earlier failures no longer count as in a row. `amended`: what was submitted, if it was corrected.
+    `replied`: the step applies a push, and the response tells the provider how the order is now. `report`: whether the
+    provider is to know how the order ended by a request of its own.
     """
 
     before: Order
@@ -85,6 +87,8 @@ class Commit:
     throttled: bool = False
     answered: bool = False
     amended: AmendedSpec | None = None
+    replied: bool = False
+    report: Literal["send", "drop"] | None = None
 
     @property
     def confirms(self) -> bool:
@@ -157,6 +161,9 @@ class CommitStore:
                 keys.spec(before.id),
                 keys.credentials(before.id),
                 keys.CREDENTIALS,
+                keys.REPORTS_DUE,
+                keys.REPORTS_PENDING,
+                keys.report(before.id),
                 *_client_keys(before, after),
             ],
             args={
@@ -186,6 +193,7 @@ class CommitStore:
                 "throttled": commit.throttled or None,
                 "answered": commit.answered or None,
                 "amended": _amended_arguments(commit.amended) if commit.amended else None,
+                "report": commit.report,
                 "ownership": _ownership_arguments(before, commit.owns) if commit.owns else None,
             },
         )

@@ -278,6 +278,19 @@ def documents(owner: str) -> str:
     return f"{PREFIX}documents:{owner}"
 
 
+# Reports to providers of how orders ended
+
+#: Sorted set: orders whose end is to be reported to their provider, by the next try.
+REPORTS_DUE = PREFIX + "reports"
+#: Sorted set: the same orders, by when they ended.
+REPORTS_PENDING = PREFIX + "reports_pending"
+
+
+def report(order_id: str) -> str:
+    """Hash: the report of an order: its status, since when, how many tries, and a fence. Removed once it is sent."""
+    return f"{PREFIX}report:{order_id}"
+
+
 # Events and their deliveries
 
 #: Stream: the events of the feed and of callbacks. Trimmed by the `prune` sweep after `retention.events`.

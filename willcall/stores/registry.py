@@ -22,6 +22,7 @@ from willcall.stores.operator_events import OperatorEventStore
 from willcall.stores.orders import OrderStore
 from willcall.stores.polls import PollStore
 from willcall.stores.processes import ProcessStore
+from willcall.stores.provider_reports import ProviderReportStore
 from willcall.stores.schedule import ScheduleStore
 from willcall.stores.schema import SchemaStore
 from willcall.stores.sessions import SessionStore
@@ -59,6 +60,7 @@ class Stores:
     lookups: LookupStore
     erasure: ErasureStore
     credentials: CredentialStore
+    reports: ProviderReportStore
     schema: SchemaStore
 
     @classmethod
@@ -92,5 +94,6 @@ class Stores:
             lookups=LookupStore(redis),
             erasure=ErasureStore(redis),
             credentials=CredentialStore(redis),
+            reports=ProviderReportStore(redis),
             schema=SchemaStore(redis),
         )

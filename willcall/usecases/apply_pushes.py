@@ -18,8 +18,12 @@ from willcall.usecases.settle import settle_push
 log = structlog.get_logger(__name__)
 
 
-def apply_push(context: Context, account: Account, order_id: str, kind: str, push: Push) -> OrderProgress:
+def apply_push(
+    context: Context, account: Account, order_id: str, kind: str, push: Push, *, replied: bool = True
+) -> OrderProgress:
     """Apply a push to an order. Idempotent, and safe while other steps change the order.
+
+    `replied`: our response to it says how the order is now; to one from the inbox it said less.
 
     Raises UnknownOrderError and ErasedOrderError. After StorageError and StoreError it has to be repeated.
     """
@@ -28,9 +32,8 @@ def apply_push(context: Context, account: Account, order_id: str, kind: str, pus
         order = get_unerased_order(context, order_id)
         now = context.stores.accounts.now()
         result = evaluate_push(order, push, now)
-        if not result.changed or settle_push(
-            context, order, result.order, _timeline_entry(result, kind, now), FIRST_WAIT
-        ):
+        entry = _timeline_entry(result, kind, now)
+        if not result.changed or settle_push(context, order, result.order, entry, FIRST_WAIT, replied=replied):
             break
     if isinstance(push, InvalidPush) or not result.progress.stored:
         log.warning("unusable push", order=order_id, account=account.key, kind=kind, why=result.progress.why)
@@ -57,7 +60,7 @@ def apply_inbox(context: Context, account: Account, order_id: str, reference: st
     """
     pushes = context.stores.inbox.list_for(account.key, reference)
     for stored in pushes:
-        progress = apply_push(context, account, order_id, stored.kind, stored.push)
+        progress = apply_push(context, account, order_id, stored.kind, stored.push, replied=False)
         if progress.stored:
             mark_applied(context, account, stored.digest, order_id)
     if pushes:

@@ -1,15 +1,17 @@
 """Write a step of an order, and send the messages that follow from it."""
 
 from dataclasses import replace
+from typing import Literal
 
 import structlog
 
 from willcall.orders.changes import Snapshot, documents_awaited_until, event_type
 from willcall.orders.errors import ErasedOrderError
-from willcall.orders.model import Order, Status
+from willcall.orders.model import EndedBy, Order, Status
 from willcall.orders.statistics import commit_statistics, counter_names
 from willcall.orders.user_lists import ticket_keys
 from willcall.providers.base import Account
+from willcall.providers.reports import REPORTED, OrderEnd
 from willcall.stores.commits import Commit, OwnedTickets
 from willcall.stores.messages import PollMessage
 from willcall.usecases.alerts import send_alert
@@ -37,6 +39,7 @@ def write_commit(context: Context, commit: Commit, claim_id: str = "") -> float 
         _with_event(context, commit),
         measures=counter_names(measured),
         owns=_owned_tickets(account, commit),
+        report=_report(account, commit),
         bucket=account.bucket if account else "",
     )
     committed = context.stores.commits.write(commit, claim_id)
@@ -109,3 +112,19 @@ def _owned_tickets(account: Account | None, commit: Commit) -> OwnedTickets | No
         return None
     keys = frozenset[str]() if order.status in _REFUNDED else ticket_keys(order.tickets)
     return OwnedTickets(keys, exclusive=account.adapter.is_user_list(order.reference))
+
+
+def _report(account: Account | None, commit: Commit) -> Literal["send", "drop"] | None:
+    """Return whether the provider is to know how the order ended, or None if its status stays.
+
+    It knows already if it ended the order itself, or by our response to its push. A person who completes an order that
+    the provider has refunded does not contradict the provider.
+    """
+    before, after = commit.before, commit.after
+    if before.status is after.status:
+        return None
+    refunded = before.status in _REFUNDED and before.ended_by is EndedBy.PROVIDER
+    reports = account.adapter.reports if account else None
+    if account is None or reports is None or commit.replied or refunded or after.status not in REPORTED:
+        return "drop"
+    return "send" if reports.report_word(OrderEnd.of(after), account.credentials) else "drop"

@@ -18,7 +18,7 @@ from willcall.orders.pushes import (
 from willcall.orders.ticket_documents import attach_file
 from willcall.orders.ticket_identity import mark_pushed
 from willcall.providers.base import Account
-from willcall.providers.pushes import ParsedPush, Pushes, PushRequest, PushResponse, UnreadablePush
+from willcall.providers.pushes import IgnoredPush, ParsedPush, Pushes, PushRequest, PushResponse, UnreadablePush
 from willcall.stores.documents import UnsupportedFileError
 from willcall.stores.inbox import ErasedReferenceError, StoredPush, push_digest
 from willcall.usecases.apply_pushes import apply_push, mark_applied
@@ -43,6 +43,9 @@ def ingest_webhook(context: Context, account: Account, pushes: Pushes, call: Pus
     )
     if isinstance(reading, Malformed):
         raise UnexpectedError(reading.detail)
+    if isinstance(reading, IgnoredPush):
+        log.info("webhook ignored", account=account.key, why=reading.detail)
+        return pushes.answer_push(reading, _NOTHING, account.credentials)
     if not isinstance(reading, ParsedPush):
         why = reading.detail if isinstance(reading, UnreadablePush) else "wrong signature"
         log.warning("webhook rejected", account=account.key, why=why)

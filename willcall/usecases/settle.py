@@ -121,11 +121,13 @@ def settle_cancelled(context: Context, order: Order, actor: Actor, now: float) -
     return write_commit(context, commit) is not None
 
 
-def settle_push(context: Context, before: Order, after: Order, entry: Attempt, fetch_in: float) -> bool:
+def settle_push(
+    context: Context, before: Order, after: Order, entry: Attempt, fetch_in: float, *, replied: bool
+) -> bool:
     """Commit what a push changed, with its timeline entry. Returns False if another step changed the order first.
 
     An order that stays open keeps its next poll time under a new sequence number. Missing documents are fetched in
-    `fetch_in` seconds.
+    `fetch_in` seconds. `replied`: the provider waits for our response, which says how the order is now.
     """
     commit = Commit(
         before=before,
@@ -135,6 +137,7 @@ def settle_push(context: Context, before: Order, after: Order, entry: Attempt, f
         tickets=after.tickets != before.tickets,
         fetch_in=fetch_in if missing_urls(after.tickets, after.documents) else None,
         alert=attention_alert(context, before, after),
+        replied=replied,
     )
     due = write_commit(context, commit)
     if due is None:

@@ -321,6 +321,14 @@ def test_undelivered_callbacks_are_a_warning(make_context: MakeContext) -> None:
         assert command in str(finding.fix)
 
 
+def test_reports_that_a_provider_does_not_take_are_a_warning(make_context: MakeContext) -> None:
+    context = make_context(notify={"secret": SECRET})
+    context.redis.zadd(keys.REPORTS_PENDING, {"ord-1": (context.now() - 7_200) * 1_000})
+    (finding,) = findings(context, "callbacks")
+    assert finding.message == "1 report not taken by providers; the oldest, of ord-1, for 2 h"
+    assert "`willcall order ord-1`" in str(finding.fix)
+
+
 def test_undelivered_alerts_are_a_warning_with_the_last_response(
     make_context: MakeContext, listener: socket.socket
 ) -> None:

@@ -83,7 +83,7 @@ def test_a_file_and_links_in_one_push_are_both_stored(harness: WebhookHarness) -
     assert [ticket.kind for ticket in harness.order().tickets] == ["pdf", "link"]
 
 
-def test_all_proofs_of_delivery_are_stored(harness: WebhookHarness) -> None:
+def test_proofs_of_one_push_are_documents_of_the_order_and_one_ticket(harness: WebhookHarness) -> None:
     harness.submit(quantity=3)
     proofs = ["https://p.example/1", "https://p.example/2", "https://p.example/1"]
     harness.answer(upload(seat="100", proof_file_url=proofs, type="order.mobile_ticket_fulfilment"))

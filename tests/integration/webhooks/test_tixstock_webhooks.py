@@ -2,6 +2,7 @@
 
 import json
 from base64 import b64encode
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import permutations
@@ -19,7 +20,10 @@ from willcall.providers.tixstock.pushes import AnswerWords
 from willcall.simulator.script import OrderScript
 from willcall.stores import keys
 from willcall.usecases.accounts import pause, resume
+from willcall.usecases.complete import NewTickets, complete_order
+from willcall.usecases.erase import erase_order
 from willcall.usecases.orders import cancel_order
+from willcall.usecases.settle import settle_expired
 from willcall.usecases.submit import submit_many
 
 PAPER = {
@@ -310,7 +314,7 @@ def test_a_ticket_for_a_cancelled_order_is_rejected(harness: WebhookHarness) -> 
 
 def test_an_update_with_a_tracking_id_is_a_parcel(harness: WebhookHarness) -> None:
     harness.submit()
-    assert harness.answer(update("Approved", shipping_tracking_id="T-1"))["order_status"] == "Shipped"
+    assert harness.answer(update("Approved", shipping_tracking_id="T-1"))["order_status"] == "Approved"
     assert harness.order().status is Status.FULFILLED
 
 
@@ -543,3 +547,78 @@ def test_invalid_signed_json_is_rejected_before_it_is_parsed(
     answer = harness.answer(b"[" + part * 300_000 + b"0]")
     assert (answer["success"], answer["external_id"]) == (False, None)
     assert "more than the tickets of an order" in answer["message"]
+
+
+def complete_by_hand(harness: WebhookHarness) -> None:
+    complete_order(harness.system.context, "ord-1", NewTickets(codes=["A"]), ANNA)
+
+
+def expire(harness: WebhookHarness) -> None:
+    context = harness.system.context
+    assert settle_expired(context, harness.order(), context.stores.accounts.now())
+
+
+def complete_by_poll(harness: WebhookHarness) -> None:
+    harness.system.providers.add_orders([OrderScript(provider="tixstock", reference="o-1", quantity=2)])
+    assert harness.system.poll().status is Status.FULFILLED
+
+
+@pytest.mark.parametrize("repeated", [True, False])
+@pytest.mark.parametrize(
+    ("end", "word"), [(complete_by_hand, "Delivered"), (complete_by_poll, "Delivered"), (expire, "Approved")]
+)
+def test_a_push_after_the_end_is_answered_from_how_the_order_is_now(
+    harness: WebhookHarness, end: Callable[[WebhookHarness], None], word: str, *, repeated: bool
+) -> None:
+    harness.submit(quantity=3 if end is expire else 2)
+    harness.answer(seat(1))
+    end(harness)
+    status = harness.order().status
+    answer = harness.answer(seat(1) if repeated else seat(2))
+    assert (answer["success"], answer["order_status"]) == (True, word)
+    assert harness.order().status is status
+
+
+def test_a_push_for_an_erased_order_is_rejected_also_when_it_is_repeated(harness: WebhookHarness) -> None:
+    harness.submit(quantity=1)
+    harness.answer(seat(1))
+    erase_order(harness.system.context, "ord-1", ANNA)
+    for push in (seat(1), seat(1), seat(2)):
+        answer = harness.answer(push)
+        assert (answer["success"], answer["order_status"]) == (False, "Accepted")
+
+
+def test_an_update_that_is_repeated_after_the_end_does_not_undo_it_at_tixstock(harness: WebhookHarness) -> None:
+    harness.submit(quantity=1)
+    harness.answer(update("Approved"))
+    harness.answer(update("Refunded"))
+    assert harness.answer(update("Approved"))["order_status"] == "Refunded"
+
+
+@pytest.mark.parametrize(
+    ("status", "word"), [("Approved", "Pending Review"), ("Refunded", "Refunded"), ("A new word", "Pending Review")]
+)
+def test_an_applied_update_has_the_word_of_the_account(
+    make_system: Setup, open_webhooks: OpenWebhooks, status: str, word: str
+) -> None:
+    made = make_system(callbacks=True)
+    account = made.context.accounts["tixstock/default"]
+    words = AnswerWords(update="Pending Review")
+    given = replace(account, credentials=account.credentials.model_copy(update={"answers": words}))
+    accounts = {**made.context.accounts, account.key: given}
+    harness = WebhookHarness(made, open_webhooks(replace(made.context, accounts=accounts)))
+    harness.submit(quantity=2)
+    assert harness.answer(update(status))["order_status"] == word
+
+
+def test_an_unknown_word_of_an_update_is_repeated(harness: WebhookHarness) -> None:
+    harness.submit(quantity=2)
+    assert harness.answer(update("A new word"))["order_status"] == "A new word"
+
+
+def test_tickets_of_a_listing_are_acknowledged_and_belong_to_no_order(harness: WebhookHarness) -> None:
+    harness.submit(quantity=1)
+    push = {"data": {"id": "o-1", "file": b64encode(pdf()).decode()}, "meta": {"type": "ticket.fulfillment"}}
+    answer = harness.answer(push)
+    assert (answer["success"], answer["external_id"]) == (True, None)
+    assert harness.order().tickets == ()

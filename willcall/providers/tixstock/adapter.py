@@ -19,31 +19,19 @@ from willcall.orders.outcomes import (
     Declined,
     Issued,
     Malformed,
-    Missing,
     NotReady,
     Outcome,
     PartlyIssued,
-    Throttled,
-    Unauthorized,
-    Unavailable,
 )
 from willcall.orders.policy import PollPolicy, Rate
 from willcall.orders.ticket_admissions import group_by_admission
 from willcall.orders.ticket_identity import Tickets
 from willcall.providers.base import AccountDefaults, Adapter, OrderQuery
-from willcall.providers.lenient_json import read_lenient_object
 from willcall.providers.path_segments import check_reference_segment, path_segment
-from willcall.providers.reading import (
-    LONGEST_SHARED,
-    as_int,
-    as_list,
-    as_object,
-    extra_fields,
-    retry_after,
-    status_outcome,
-    status_word,
-)
+from willcall.providers.reading import LONGEST_SHARED, as_int, as_list, as_object, extra_fields, status_word
 from willcall.providers.tixstock.pushes import TixstockCredentials, TixstockPushes
+from willcall.providers.tixstock.reports import TixstockReports
+from willcall.providers.tixstock.responses import read_body
 from willcall.providers.tixstock.tickets import OrderItem, read_item, read_shipment
 
 _CANCELLED = Cancelled("the order was cancelled or refunded")
@@ -65,19 +53,6 @@ STATUSES: Mapping[str, Outcome] = {
 _READ = {"id", "customer", "items", "quantity", "status", "shipping_tracking_id", "paper_ticket_details"}
 _SLASH = re.compile(r"\s*/\s*")
 
-#: Above the limit every request is rejected until the minute ends, and no header says when that is.
-#: https://sandbox-pf-api-documentation.tixstock.com/v1/overview/call-throttling
-_OVER_LIMIT = Throttled(retry_after=60.0, detail="over the limit of requests a minute")
-#: What each error code in a body means; 5xx is `Unavailable`, any other is `Malformed`. 102 and 103 reject our IP
-#: address, 110 and 111 deny access to this order.
-#: https://pf-api-documentation.tixstock.com/v1/overview/errors-and-status-codes
-ERROR_CODES: Mapping[int, Outcome] = {
-    **dict.fromkeys((100, 102, 103, 401), Unauthorized(whole_account=True)),
-    **dict.fromkeys((110, 111, 403), Unauthorized(whole_account=False)),
-    404: Missing(),
-    429: _OVER_LIMIT,
-}
-
 
 def _meaning(word: str | None) -> Outcome | None:
     """Return what a status word means, or `None` if it is unknown."""
@@ -94,6 +69,7 @@ class TixstockAdapter(Adapter):
     #: https://sandbox-pf-api-documentation.tixstock.com/v1/overview/call-throttling
     defaults = AccountDefaults(rate=Rate(limit=290, period=60, burst=10), polling=PollPolicy(initial=30, cap=600))
     pushes = TixstockPushes(_meaning)
+    reports = TixstockReports()
 
     def check_reference(self, reference: str, _credentials: TixstockCredentials, /) -> None:
         """Accept our order id there, which is one path segment."""
@@ -110,42 +86,8 @@ class TixstockAdapter(Adapter):
 
     def read_status(self, query: OrderQuery, response: Response, /) -> Outcome:
         """Read the HTTP status first, then the more exact code in the body, then the order."""
-        by_status = status_outcome(response)
-        if isinstance(by_status, Throttled):
-            unsaid = by_status.retry_after is None and not by_status.by_gateway
-            return _OVER_LIMIT if unsaid else by_status
-        if by_status is not None and not isinstance(by_status, Malformed | Unauthorized):
-            return by_status
-        body = read_lenient_object(response)
-        if isinstance(body, Malformed):
-            return by_status or body
-        return _read_error(body, response) or by_status or _read_order(as_object(body.get("data")), query)
-
-
-def _read_error(body: Mapping[str, Any], response: Response) -> Outcome | None:
-    """Return the outcome of errors in a body, which also come with HTTP 200, or `None`.
-
-    `errors` is an object with a `code`, or a list of sentences without one.
-    """
-    errors = body.get("errors")
-    if not errors:
-        return None
-    code = as_int(as_object(as_list(errors)[0]).get("code"))
-    if code is None:
-        return Malformed(detail="the response states errors without a code")
-    return _error_outcome(code, has_hint=retry_after(response) is not None)
-
-
-def _error_outcome(code: int, *, has_hint: bool) -> Outcome:
-    detail = f"error code {code}"
-    if has_hint and code in {403, 429}:
-        return Throttled(detail=detail)
-    if code in ERROR_CODES:
-        outcome = ERROR_CODES[code]
-        return replace(outcome, detail=outcome.detail or detail)
-    if code in range(500, 600):
-        return Unavailable(detail=detail)
-    return Malformed(detail="the response states an error with an unknown code")
+        body = read_body(response)
+        return _read_order(as_object(body.get("data")), query) if isinstance(body, Mapping) else body
 
 
 def _read_order(order: Mapping[str, Any], query: OrderQuery) -> Outcome:

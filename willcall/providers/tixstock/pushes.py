@@ -20,11 +20,22 @@ from willcall.orders.outcomes import Cancelled, Declined, Malformed, Outcome
 from willcall.orders.pushes import ChangePush, InvalidPush, OrderProgress, OutcomePush, TicketsPush
 from willcall.providers.credentials import ProviderUrl, PushCredentials
 from willcall.providers.lenient_json import read_lenient_object
-from willcall.providers.pushes import ParsedPush, PushReading, PushRequest, PushResponse, UnreadablePush, UnverifiedPush
+from willcall.providers.pushes import (
+    IgnoredPush,
+    ParsedPush,
+    PushReading,
+    PushRequest,
+    PushResponse,
+    UnreadablePush,
+    UnverifiedPush,
+)
 from willcall.providers.reading import as_list, as_object, as_text, as_web_url, extra_fields, status_word
 from willcall.providers.tixstock.tickets import as_bool, decode_base64, file_value, link_tickets, read_shipment
 from willcall.setting_types.secrets import HeaderSecret, OneOrMore
 
+#: Files that a broker uploads to a listing before it is sold; those of an order come with the order.
+#: https://api-documentation.tixstock.com/v1/endpoints/get-orders
+_LISTING = frozenset({"ticket.fulfilment", "listing.fulfilment"})
 _UPLOADS = {"order.eticket_fulfilment", "order.mobile_ticket_fulfilment", "order.mobile_link_ticket_fulfilment"}
 _PAPER = "order.paper_ticket_fulfilment"
 #: https://sandbox-pf-api-documentation.tixstock.com/v1/webhooks/order-update
@@ -53,6 +64,13 @@ _PARCEL = "Order has been fulfilled."
 _FAILED = "Listing failed to be fulfilled for the order"
 
 
+#: What Update Order allows as `order_status`, in lower case.
+#: https://pf-api-documentation.tixstock.com/v1/endpoints/order/update
+REPORT_WORDS = frozenset(
+    {"approved", "commissionable", "rejected", "cancelled", "refunded", "pending review", "sale on hold"}
+)
+
+
 def _invoices(word: str | None) -> bool:
     return (word or "").strip().lower() == _INVOICING
 
@@ -60,6 +78,12 @@ def _invoices(word: str | None) -> bool:
 def _not_invoicing(word: str) -> str:
     if _invoices(word):
         raise ValueError("must not be the word that raises an invoice")
+    return word
+
+
+def _reportable(word: str) -> str:
+    if word.strip().lower() not in REPORT_WORDS or _invoices(word):
+        raise ValueError("must be a word that Update Order allows, other than the one that raises an invoice")
     return word
 
 
@@ -72,7 +96,7 @@ class AnswerWords(BaseModel):
 
     The defaults are the words of Tixstock's samples. An `order.update` is answered with `update`, otherwise with its
     own status word, which changes nothing at Tixstock. `Commissionable` raises an invoice and cannot be undone, so it
-    is rejected for webhooks that may leave tickets missing.
+    is rejected for webhooks that may leave tickets missing. `expired` is only reported (see `reports.py`).
 
     https://pf-api-documentation.tixstock.com/v1/webhooks/overview
     """
@@ -84,13 +108,18 @@ class AnswerWords(BaseModel):
     complete: _Word = "Delivered"
     paper: _Word = "Shipped"
     failed: _NotInvoicingWord = "Accepted"
+    expired: Annotated[_Word, AfterValidator(_reportable)] = "Pending Review"
 
 
 class TixstockCredentials(PushCredentials):
-    """Credentials at Tixstock. The first bearer token is sent; each may be the key that signs webhooks."""
+    """Credentials at Tixstock. The first bearer token is sent; each may be the key that signs webhooks.
+
+    `tell`: report completed and expired orders to Tixstock (see `reports.py`).
+    """
 
     base_url: ProviderUrl = "https://pf.tixstock.com/v1"
     bearer_token: OneOrMore[HeaderSecret]
+    tell: bool = False
     answers: AnswerWords = AnswerWords()
 
 
@@ -124,8 +153,12 @@ class TixstockPushes:
         words = credentials.answers
         if isinstance(reading, UnverifiedPush):
             return _answer(None, words.failed, "The signature does not match the body.", success=False, status=401)
+        if isinstance(reading, IgnoredPush):
+            return _answer(None, words.partial, f"Accepted: {reading.detail}.", success=True)
         if isinstance(reading, UnreadablePush):
             return _answer(None, words.failed, f"{_FAILED}: {reading.detail}.", success=False)
+        if reading.kind == _UPDATE:
+            return self._answer_update(reading, progress, words)
         if not progress.stored:
             return _answer(reading.reference, words.failed, f"{_FAILED}: {progress.why}.", success=False)
         return _answer(reading.reference, *self._success(reading, progress, words), success=True)
@@ -144,18 +177,34 @@ class TixstockPushes:
             return ParsedPush(reference, _UPDATE, TicketsPush((shipment,), complete=True), word, (None,))
         return ParsedPush(reference, _UPDATE, ChangePush(), word)
 
-    def _success(self, reading: ParsedPush, progress: OrderProgress, words: AnswerWords) -> tuple[str, str]:
-        """Return the status word and the sentence for the order's progress."""
+    def _answer_update(self, reading: ParsedPush, progress: OrderProgress, words: AnswerWords) -> PushResponse:
+        """Answer with the configured word, otherwise with the status that the order has at Tixstock already."""
+        by_progress = words.complete if progress.complete else words.partial
+        word = self._present_word(reading, progress) or by_progress
+        if words.update and progress.stored and not progress.final_status:
+            word = words.update
         if progress.final_status and not isinstance(reading.push, OutcomePush):
+            message = f"The order is {progress.final_status}."
+        else:
+            message = "The update was accepted." if progress.stored else f"The update was not applied: {progress.why}."
+        return _answer(reading.reference, word, message, success=progress.stored)
+
+    def _present_word(self, reading: ParsedPush, progress: OrderProgress) -> str | None:
+        """Return the order's status at Tixstock: that of the webhook, unless an old one is repeated after the end."""
+        ended = progress.final_status and isinstance(self._meaning(progress.provider_status), Declined | Cancelled)
+        if ended and not isinstance(reading.push, OutcomePush):
+            return progress.provider_status
+        word = reading.word or progress.provider_status
+        return None if _invoices(word) else word
+
+    def _success(self, reading: ParsedPush, progress: OrderProgress, words: AnswerWords) -> tuple[str, str]:
+        """Return the status word and the sentence for the order's progress after a fulfilment."""
+        if progress.final_status:
             final = isinstance(self._meaning(progress.provider_status), Declined | Cancelled)
             word = progress.provider_status if final else None
             return word or words.failed, f"The order is {progress.final_status}."
-        is_update = reading.kind == _UPDATE
         if isinstance(reading.push, TicketsPush) and reading.push.complete:
-            return (is_update and words.update) or words.paper, _PARCEL
-        if is_update:
-            own = reading.word if self._meaning(reading.word) and not _invoices(reading.word) else None
-            return words.update or own or words.partial, "The update was accepted."
+            return words.paper, _PARCEL
         if progress.complete:
             return words.complete, _COMPLETE
         of = f" of {progress.expected}" if progress.expected else ""
@@ -177,9 +226,11 @@ def _answer(reference: str | None, word: str, message: str, *, success: bool, st
 
 
 def _read_fulfilment(kind: str, data: Mapping[str, Any]) -> PushReading:
-    if kind != _PAPER and kind not in _UPLOADS:
-        return UnreadablePush("unknown type of webhook")
     reference = as_text(data.get("order_id"))
+    if kind in _LISTING and reference is None:
+        return IgnoredPush("tickets of a listing, not of an order")
+    if kind != _PAPER and kind not in _UPLOADS | _LISTING:
+        return UnreadablePush("unknown type of webhook")
     if reference is None:
         return UnreadablePush("no order_id in the webhook")
     return _read_parcel(reference, kind, data) if kind == _PAPER else _read_upload(reference, kind, data)
@@ -190,13 +241,15 @@ def _read_parcel(reference: str, kind: str, data: Mapping[str, Any]) -> ParsedPu
     shipment = read_shipment(data)
     if shipment is None:
         return ParsedPush(reference, kind, InvalidPush("no tracking id"))
-    return ParsedPush(reference, kind, TicketsPush((shipment,), complete=True), files=(None,))
+    push = TicketsPush((shipment,), complete=True, documents=_documents(data))
+    return ParsedPush(reference, kind, push, files=(None,))
 
 
 def _read_upload(reference: str, kind: str, data: Mapping[str, Any]) -> ParsedPush:
     """Return what was uploaded: a file in base64, mobile links, or (for transfers by app) only proofs.
 
-    Everything in a webhook is stored. Proofs next to a file or a link belong to it, see `extra`.
+    Everything in a webhook is stored. Each webhook is about one ticket, so its proofs, however many, are one ticket at
+    most. Proofs and the letter for the customer are also documents of the order.
     """
     item = _as_item(data)
     links = [replace(link, extra=_extra(item)) for link in link_tickets(item)]

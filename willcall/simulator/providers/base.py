@@ -129,6 +129,12 @@ class Provider(ABC):
         """Return the response to a request for the account's orders, and the orders in it."""
         raise NotImplementedError
 
+    def report_response(
+        self, request: SimulatedRequest, snapshot: OrderSnapshot
+    ) -> tuple[SimulatedResponse, str | None]:
+        """Return the response to a request that sets an order's status, and the word that it sets, if it is allowed."""
+        raise NotImplementedError
+
     def token_response(self, token: str, script: AccountScript) -> SimulatedResponse:
         """Return the response that issues an OAuth token of the account."""
         raise NotImplementedError

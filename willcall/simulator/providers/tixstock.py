@@ -5,6 +5,7 @@ The content of a filled `file` is not documented; here it is a list with the add
 seat, unlike webhooks.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, ClassVar
@@ -24,12 +25,17 @@ WORDS = {
     SimulatedStatus.CANCELLED: "Cancelled",
 }
 
+#: What Update Order allows. https://pf-api-documentation.tixstock.com/v1/endpoints/order/update
+ORDER_STATUSES = frozenset(
+    {"Approved", "Commissionable", "Rejected", "Cancelled", "Refunded", "Pending Review", "Sale on Hold"}
+)
+
 #: https://sandbox-pf-api-documentation.tixstock.com/v1/overview/call-throttling
 THROTTLED = "Too many request made, subsequent requests will be blocked for the next minute."
 
 
 class Tixstock(Provider):
-    """`GET /v1/orders/get/<external order id>`."""
+    """`GET /v1/orders/get/<external order id>` and `POST /v1/orders/update/<external order id>`."""
 
     name: ClassVar[ProviderName] = "tixstock"
 
@@ -46,27 +52,27 @@ class Tixstock(Provider):
         match request.path.split("/"):
             case ["", "v1", "orders", "get", reference] if request.method == "GET":
                 return RouteMatch("status", reference, key)
+            case ["", "v1", "orders", "update", reference] if request.method == "POST":
+                return RouteMatch("report", reference, key)
         return RouteMatch("other", None, key)
 
     def order_response(self, route: RouteMatch, snapshots: Sequence[OrderSnapshot]) -> SimulatedResponse:
-        snapshot = snapshots[0]
-        price = f"{90 * snapshot.order.quantity}.00"
-        data = {
-            "id": snapshot.order.reference,
-            "date": timestamp(snapshot.known_at).replace("Z", "+0000"),
-            "customer": {"id": "123", "first_name": "Walter", "last_name": "Smith"},
-            "items": [_item(snapshot, index) for index in range(snapshot.order.quantity)],
-            "quantity": snapshot.order.quantity,
-            "currency": "GBP",
-            "sub_total": price,
-            "grand_total": price,
-            "status": snapshot.word or WORDS[snapshot.status],
-            "shipping_tracking_id": None,
-            "shipping_label": "",
-            "shipping_label_raw": "",
-        }
-        meta = {"mode": "Sandbox", "type": "partner.order.get", "request_id": snapshot.secrets[0][:26]}
-        return json_response({"data": data, "meta": meta})
+        return json_response({"data": order_data(snapshots[0]), "meta": _meta(snapshots[0], "partner.order.get")})
+
+    def report_response(
+        self, request: SimulatedRequest, snapshot: OrderSnapshot
+    ) -> tuple[SimulatedResponse, str | None]:
+        """Return the order with its new status, or an error for a word that the endpoint does not allow."""
+        try:
+            body = json.loads(request.body)
+        except ValueError:
+            body = None
+        word = body.get("order_status") if isinstance(body, dict) else None
+        if word not in ORDER_STATUSES:
+            invalid = {"data": [], "meta": {}, "errors": ["The selected order status is invalid."]}
+            return json_response(invalid, status=HTTPStatus.BAD_REQUEST), None
+        data = {**order_data(snapshot), "status": word}
+        return json_response({"data": data, "meta": _meta(snapshot, "partner.order.update")}), word
 
     def pushes(self, order: OrderScript) -> Sequence[PushScript]:
         """Return one e-ticket per seat, one update per final status."""
@@ -97,6 +103,44 @@ class Tixstock(Provider):
         title = THROTTLED if status == HTTPStatus.TOO_MANY_REQUESTS else reason(status)
         body = {"data": [], "meta": {}, "errors": {"title": title, "code": str(status)}}
         return json_response(body, status=status)
+
+
+def _meta(snapshot: OrderSnapshot, kind: str) -> dict[str, Any]:
+    return {"mode": "Sandbox", "type": kind, "request_id": snapshot.secrets[0][:26]}
+
+
+def order_data(snapshot: OrderSnapshot) -> dict[str, Any]:
+    """Return the order with every documented field."""
+    price = f"{90 * snapshot.order.quantity}.00"
+    address = {
+        "address_line_1": "1 Example Street",
+        "address_line_2": "",
+        "town": "London",
+        "postcode": "N1 1AA",
+        "country": "GB",
+    }
+    return {
+        "id": snapshot.order.reference,
+        "date": timestamp(snapshot.known_at).replace("Z", "+0000"),
+        "customer": {
+            "id": "123",
+            "first_name": "Walter",
+            "last_name": "Smith",
+            "email_address": "walter.smith@example.com",
+            "contact_number": "+441234567890",
+            "billing_address": address,
+            "shipping_address": address,
+        },
+        "items": [_item(snapshot, index) for index in range(snapshot.order.quantity)],
+        "quantity": snapshot.order.quantity,
+        "currency": "GBP",
+        "sub_total": price,
+        "grand_total": price,
+        "status": snapshot.word or WORDS[snapshot.status],
+        "shipping_tracking_id": None,
+        "shipping_label": "",
+        "shipping_label_raw": "",
+    }
 
 
 def _item(snapshot: OrderSnapshot, index: int) -> dict[str, Any]:

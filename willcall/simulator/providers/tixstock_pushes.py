@@ -48,7 +48,7 @@ def _data(snapshot: OrderSnapshot, script: PushScript) -> dict[str, Any]:
         "seat": None if script.general_admission else seat,
         "file": "" if links or script.proofs else _file(snapshot, script),
         "proof_file_url": [f"{snapshot.document(script.ticket, 'html')}?proof={n}" for n in range(script.proofs)],
-        "additional_file": None,
+        "additional_file": snapshot.document(script.ticket) if script.additional_file else None,
         "mobile_links": links,
     }
 

@@ -12,8 +12,8 @@
 --          final index, late checks, events, delivery, deliveries due, deliveries pending, counters of a minute and of an
 --          hour (prefixes: the number follows from the clock), the four keys of an alert (see alert.lua), fetches
 --          pending, token bucket, ordinary lane, express lane, late lane, throttled orders, account, indexes of bookings
---          (see bookings.lua), changes, spec, credentials, index of orders with credentials; for a client's order also
---          the client's old and new status index and events
+--          (see bookings.lua), changes, spec, credentials, index of orders with credentials, reports due, reports
+--          pending, report; for a client's order also the client's old and new status index and events
 -- ARGS     id, seq (expected), claim (id of the claim; nil: no attempt)
 --          place: 'due' (at `due`, ms), 'held', 'none', or 'keep' (as it was)
 --          earliest: next attempt (ms) if one was requested while this one was under way
@@ -32,6 +32,7 @@
 --          answered: a good answer of the account that was not reported; ends the count of failures in a row
 --          amended = {spec (JSON), digest (of the content), event = ms (nil: unknown)}; nil: what was submitted stays
 --          ownership (see ticket_owners.lua; nil: unchanged)
+--          report: 'send' (its provider is to know how the order ended), 'drop' (no longer; nil: unchanged)
 -- Returns  {due (ms), reschedules (see bookings.lua), {event id, number, host}}, due 0 if it is not due, the last empty if
 --          no message about an event is to be sent. If nothing was written, {-1, {}, {}}: the fence did not hold, or
 --          {-2, {}, {}}: another order owns its tickets
@@ -49,7 +50,7 @@
 local ORDER, TICKETS, ATTEMPTS, DUE, HELD, OLD_STATUS, NEW_STATUS, ATTENTION, FINAL, LATE_CHECKS, EVENTS, DELIVERY,
   DELIVERIES_DUE, DELIVERIES_PENDING, MINUTES, HOURS, ALERT_1, ALERT_2, ALERT_3, ALERT_4, FETCHES_PENDING, BUCKET,
   ORDINARY, EXPRESS, LATE, THROTTLED, ACCOUNT, STRANDED, ORDERS, DUES, ACCOUNTS, FETCHES, URGENT, CHANGES, SPEC,
-  CREDENTIALS, CREDENTIALS_INDEX, CLIENT_OLD_STATUS, CLIENT_NEW_STATUS, CLIENT_EVENTS = unpack(KEYS)
+  CREDENTIALS, CREDENTIALS_INDEX, REPORTS_DUE, REPORTS_PENDING, REPORT, CLIENT_OLD_STATUS, CLIENT_NEW_STATUS, CLIENT_EVENTS = unpack(KEYS)
 local args = cjson.decode(ARGV[1])
 local indexes = {stranded = STRANDED, order = ORDERS, due = DUES, account = ACCOUNTS, fetches = FETCHES,
   urgent = URGENT}
@@ -191,6 +192,15 @@ elseif not keep then
   redis.call('ZREM', LATE_CHECKS, args.id)
 end
 if args.tickets then redis.call('SET', TICKETS, args.tickets) end
+if args.report then redis.call('DEL', REPORT) end
+if args.report == 'send' then
+  redis.call('HSET', REPORT, 'status', fields.status, 'fence', seq + 1, 'since', now)
+  redis.call('ZADD', REPORTS_DUE, now, args.id)
+  redis.call('ZADD', REPORTS_PENDING, now, args.id)
+elseif args.report == 'drop' then
+  redis.call('ZREM', REPORTS_DUE, args.id)
+  redis.call('ZREM', REPORTS_PENDING, args.id)
+end
 if args.ownership then own_tickets(args.ownership, args.id) end
 if args.fetch_in then
   redis.call('ZADD', indexes.fetches, 'NX', now + args.fetch_in, args.id)

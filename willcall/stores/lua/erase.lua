@@ -96,11 +96,11 @@ unlink_reference(prefix, account, args.reference, order[5], id)
 set_attention(ORDER, ATTENTION, id, '', now)
 for _, kind in ipairs({'attempts', 'deliveries'}) do empty_texts(prefix .. kind .. ':' .. id) end
 redis.call('LPUSH', prefix .. 'attempts:' .. id, args.entry)
-for _, kind in ipairs({'spec', 'tickets', 'fetch', 'documents', 'delivery', 'credentials'}) do
+for _, kind in ipairs({'spec', 'tickets', 'fetch', 'documents', 'delivery', 'credentials', 'report'}) do
   redis.call('DEL', prefix .. kind .. ':' .. id)
 end
 for _, index in ipairs({'credentials', 'changes', 'late', 'fetches', 'lacking', 'documents-given-up', 'undelivered', 'pending',
-  'due:' .. account, 'held:' .. account, 'watched:' .. account}) do
+  'reports', 'reports_pending',   'due:' .. account, 'held:' .. account, 'watched:' .. account}) do
   redis.call('ZREM', prefix .. index, id)
 end
 for _, group in ipairs(args.groups) do redis.call('ZREM', group, id) end

@@ -44,7 +44,8 @@ local function remove(id)
     redis.call('SADD', ORPHANED_DOCUMENTS, document)
   end
   redis.call('DEL', key)
-  for _, kind in ipairs({'spec', 'tickets', 'attempts', 'fetch', 'documents', 'delivery', 'deliveries', 'credentials'}) do
+  for _, kind in ipairs({'spec', 'tickets', 'attempts', 'fetch', 'documents', 'delivery', 'deliveries', 'credentials',
+    'report'}) do
     redis.call('DEL', prefix .. kind .. ':' .. id)
   end
   for _, kind in ipairs({'delivery', 'deliveries'}) do
@@ -53,7 +54,7 @@ local function remove(id)
   redis.call('ZREM', OPERATOR_DUE, 'order:' .. id)
   redis.call('ZREM', OPERATOR_PENDING, 'order:' .. id)
   redis.call('ZREM', FINAL, id)
-  redis.call('ZREM', prefix .. 'credentials', id)
+  for _, index in ipairs({'credentials', 'reports', 'reports_pending'}) do redis.call('ZREM', prefix .. index, id) end
   redis.call('ZREM', LATE_CHECKS, id)
   redis.call('ZREM', CHANGES, id)
 end

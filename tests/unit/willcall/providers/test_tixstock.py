@@ -74,8 +74,10 @@ def test_response_words_default_to_those_of_the_documentation() -> None:
         "complete": "Delivered",
         "paper": "Shipped",
         "failed": "Accepted",
+        "expired": "Pending Review",
         "update": None,
     }
+    assert not ACCOUNT.tell
 
 
 @pytest.mark.parametrize("answers", [{"done": "Delivered"}, {"partial": ""}])

@@ -1,4 +1,4 @@
-"""Callbacks and alerts: whether backends and operators are notified, and can verify that."""
+"""Callbacks, alerts and reports: whether backends, operators and providers are notified, and can verify that."""
 
 from willcall.cli.doctor.context import CHECK_TIMEOUT, CheckContext
 from willcall.cli.doctor.findings import Finding, error, ok, unknown, warning
@@ -13,6 +13,9 @@ from willcall.stores.pending import PendingSummary
 from willcall.views.formatting import format_count, format_duration, format_timestamp
 from willcall.views.overdue import PendingAlerts, pending_alerts
 
+#: Seconds after which a report that its provider has not taken is a finding.
+REPORT_LATE_AFTER = 3_600.0
+
 
 def check_callbacks(context: CheckContext) -> list[Finding]:
     """Check the secret, the operators' address, and the events that are not delivered yet."""
@@ -25,12 +28,15 @@ def check_callbacks(context: CheckContext) -> list[Finding]:
     try:
         stores, now = context.stores, context.now()
         callbacks, alerts = stores.deliveries.pending(), pending_alerts(stores, now)
+        reports = stores.reports.pending()
     except StoreError:  # report what was found without Redis
         return [*found, unknown("Redis is unreachable")]
     if callbacks.waited(now) >= CALLBACK_LATE_AFTER:
         found.append(_callbacks_late(callbacks, now))
     if alerts and alerts.late:
         found.append(_alerts_late(alerts, now))
+    if reports.waited(now) >= REPORT_LATE_AFTER:
+        found.append(_reports_late(reports, now))
     return found or [
         ok(f"{format_count(callbacks.count, 'callback')} pending; {_describe_alerts(notify.ops_url, alerts)}")
     ]
@@ -41,6 +47,12 @@ def _callbacks_late(pending: PendingSummary, now: float) -> Finding:
     fix = f"{SYSTEM_TROUBLES['callbacks_late'].remedy} `willcall redeliver {pending.oldest}` retries now."
     count = format_count(pending.count, "callback")
     return warning(f"{count} not delivered; the oldest, of {pending.oldest}, for {waited}", fix)
+
+
+def _reports_late(pending: PendingSummary, now: float) -> Finding:
+    count, waited = format_count(pending.count, "report"), format_duration(pending.waited(now))
+    fix = f"`willcall order {pending.oldest}` shows why. A report is repeated for three days."
+    return warning(f"{count} not taken by providers; the oldest, of {pending.oldest}, for {waited}", fix)
 
 
 def _alerts_late(alerts: PendingAlerts, now: float) -> Finding:

@@ -2,7 +2,8 @@
 
 A case is a folder `tests/fixtures/<provider>/<case>/` with `body`, the bytes as they came, and `status.json`:
 `status`, `headers`, `reference`, `quantity`, optionally `received_at` and `bought_at` (epoch seconds), `headless` (the
-provider's second kind of credentials) and `note` (where it is from), and `expect`: the outcome's word, and of its
+provider's second kind of credentials), `source` (a printed `sample`, the text of the `documentation`, or `inferred`
+from it), `address` (that page), `further` (later responses) and `note`, and `expect`: the outcome's word, and of its
 fields those that matter.
 """
 
@@ -27,6 +28,8 @@ CASES = [case for name in ADAPTERS for case in sorted((FIXTURES / name).glob("*/
 KEYS = {"status", "headers", "reference", "quantity", "headless", "received_at", "bought_at", "expect", "note"}
 #: Where a case is from, and the address of that page.
 KEYS |= {"source", "address"}
+#: Providers whose cases all say where they are from.
+SAID = {"tiqets", "tixstock", "voordemensen", "paylogic"}
 #: Later responses of the conversation, by path.
 KEYS |= {"further"}
 
@@ -40,6 +43,9 @@ def test_every_provider_has_recorded_responses(name: str) -> None:
 def test_a_recorded_response_is_read_as_its_case_says(case: Path) -> None:
     recorded = json.loads((case / "status.json").read_text())
     assert set(recorded) <= KEYS
+    if case.parent.name in SAID:
+        assert recorded["source"] in {"documentation", "sample", "inferred"}
+        assert recorded["address"].startswith("https://")
     name = case.parent.name
     one = ADAPTERS[name]
     credentials = one.credentials.model_validate(TABLES[name][1 if recorded.get("headless") else 0])

@@ -229,6 +229,14 @@ class Order(Model):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Checkout(Model):
+    """An order that was created at its provider, and where the customer pays."""
+
+    order: Order
+    payment_url: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
 class OrderPage(Model):
     """Orders, newest first."""
 

@@ -7,10 +7,12 @@ from functools import partial
 from anyio import create_task_group, sleep, to_thread
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi_offline import FastAPIOffline
+from pydantic import BaseModel
 
 from willcall.api import (
     accounts,
     batch,
+    checkouts,
     dead_letters,
     documents,
     events,
@@ -37,6 +39,7 @@ from willcall.config import Config
 from willcall.orders.submission import AmendOrder, SubmitOrder
 from willcall.runtime.heartbeat import BEAT, HeartbeatSender
 from willcall.runtime.live_config import Commit, LiveConfig
+from willcall.usecases.checkouts import CheckoutRequest
 from willcall.usecases.context import Context
 
 
@@ -75,16 +78,29 @@ def create_api(
     problems.install_error_handlers(app)
     backends, trusted = require(Role.BACKEND, Role.CLIENT), require(Role.BACKEND, Role.OPERATOR)
     app.include_router(_with_key(backends, orders.router, documents.router, batch.router, events.router))
+    app.include_router(_with_key(backends, checkouts.router))
     app.include_router(_with_key(require(*Role), accounts.router, orders.operator_router, operations.router))
     app.include_router(_with_key(trusted, accounts.operator_router, dead_letters.router, history.router))
     app.include_router(_with_key(require(Role.OPERATOR), reloading.router, operations.operator_router))
     app.include_router(webhook_routes(current))
+    app.include_router(checkouts.return_routes(current))
     app.include_router(health.router)
     app.include_router(metrics.router)
     streams = board.install(app, context, exposed=exposed)
     if live:
         live.subscribe(partial(_prepare_access, app, exposed=exposed))
-    install_openapi(app, [SubmitOrder, AmendOrder, Batch, Pause, Override, Look, Redeliveries, Trigger])
+    bodies: list[type[BaseModel]] = [
+        SubmitOrder,
+        AmendOrder,
+        CheckoutRequest,
+        Batch,
+        Pause,
+        Override,
+        Look,
+        Redeliveries,
+        Trigger,
+    ]
+    install_openapi(app, bodies)
 
     def stop() -> None:
         streams.stop()

@@ -19,6 +19,12 @@ ORDERS, ACCOUNTS, PROCESSES, OPERATIONS = "Orders", "Accounts", "Processes", "Op
 COMMANDS = {
     "submit": ("submit", "submit", ORDERS, "Submit one order."),
     "import": ("import_orders", "import_orders", ORDERS, "Submit many orders from a file of JSON Lines."),
+    "checkout": (
+        "checkout",
+        "checkout",
+        ORDERS,
+        "Create an order at its provider, submit it, and print where the customer pays.",
+    ),
     "look": ("look", "look", ORDERS, "Show what a provider says about a reference now, without an order."),
     "order": ("order", "order", ORDERS, "Show one order, its tickets and its attempts."),
     "orders": ("orders", "list_orders", ORDERS, "List orders, newest first, or by event or by change."),

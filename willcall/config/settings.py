@@ -31,14 +31,25 @@ class OperatorTable(ConfigTable):
     keys: OneOrMore[Key]
 
 
+def _public_url(value: str) -> str:
+    parts = urlsplit(value and _url(value, "http", "https"))
+    if value and (not parts.hostname or "@" in parts.netloc or parts.query or parts.fragment):
+        raise ValueError("must have a host, and no credentials and no query")
+    return value
+
+
 class ApiSettings(ConfigTable):
-    """The HTTP API. Without keys it refuses to listen beyond loopback. Operators' keys open the order board."""
+    """The HTTP API. Without keys it refuses to listen beyond loopback. Operators' keys open the order board.
+
+    `public_url` is where the world reaches the API: customers come back from a payment there.
+    """
 
     keys: ZeroOrMore[Key] = ()
     operator_keys: ZeroOrMore[Key] = ()
     clients: Clients = Field(default_factory=dict)
     operators: Mapping[Name, OperatorTable] = Field(default_factory=dict)
     max_webhook_bytes: int = Field(default=40 * 1024 * 1024, gt=0)
+    public_url: Annotated[str, AfterValidator(_public_url)] = ""
 
     @property
     def all_operator_keys(self) -> tuple[SecretStr, ...]:

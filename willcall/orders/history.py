@@ -21,6 +21,7 @@ class Action(StrEnum):
     SWEPT = "swept"
     RELOADED = "reloaded"
     TRIGGERED = "triggered"
+    CHECKED_OUT = "checked_out"
     DEAD_LETTER_REQUEUED = "dead_letter_requeued"
     DEAD_LETTERS_CLEARED = "dead_letters_cleared"
 

@@ -13,6 +13,7 @@ from willcall.orders.outcomes import Outcome, Throttled, Unauthorized, Unavailab
 from willcall.orders.policy import PollPolicy, Rate
 from willcall.orders.ticket_identity import Tickets
 from willcall.orders.user_lists import Ownership
+from willcall.providers.checkouts import Checkouts
 from willcall.providers.conversations import Conversation, fetch, find_owners
 from willcall.providers.credentials import Credentials
 from willcall.providers.pushes import Pushes
@@ -109,6 +110,7 @@ class Adapter(ABC):
     oauth: ClassVar[OAuth | None] = None
     listing: ClassVar[OrderLister | None] = None
     pushes: ClassVar[Pushes | None] = None
+    checkouts: ClassVar[Checkouts | None] = None
     user_lists: ClassVar[UserLists | None] = None
     reports: ClassVar[OrderReports | None] = None
     #: The name of the credential of one user that an order may have in place of the account's.

@@ -190,6 +190,14 @@ class Order(Schema):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Checkout(Schema):
+    """An order that was created at its provider, and where the customer pays."""
+
+    order: Order
+    payment_url: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
 class OrderPage(Schema):
     """Orders, newest first."""
 

@@ -96,7 +96,11 @@ class SimulatedAccount:
         self._tickets: dict[str, tuple[SimulatedOrder, int]] = {}
         self._derived: dict[str, SimulatedOrder] = {}
         self._throttles: deque[tuple[float, float]] = deque()
-        self._faults = {"list": _queue(script.list_answers), "token": _queue(script.token_answers)}
+        self._faults = {
+            "list": _queue(script.list_answers),
+            "token": _queue(script.token_answers),
+            "checkout": _queue(script.checkout_answers),
+        }
         #: When the next request for a list or a token is allowed, if a response set a time.
         self.allowed_at: dict[str, float] = {}
         self._reset_rate_meter()

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from willcall.simulator.script import ProviderName
 
 #: `details`: a request of the same attempt for more about what a status request showed.
-RequestKind = Literal["status", "details", "list", "token", "report", "other"]
+RequestKind = Literal["status", "details", "list", "token", "report", "checkout", "other"]
 
 #: `unauthorized`: the credentials were valid once (now revoked or expired). `wrong`: they never were.
 AuthResult = Literal["ok", "forbidden", "unauthorized", "wrong"]

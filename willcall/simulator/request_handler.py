@@ -138,7 +138,12 @@ class RequestHandler:
             if account.script.token_down:
                 return token_failure(account.script.token_down, provider)
             return self._with_fault(provider.token_response(self._state.issue_token(account), account.script))
-        others = {"list": self._list, "report": self._report, "details": self._details}
+        others = {
+            "list": self._list,
+            "report": self._report,
+            "details": self._details,
+            "checkout": self._check_out,
+        }
         if kind in others:
             return others[kind](account)
         return self._status(account, self._order) if self._order else provider.error_response(HTTPStatus.NOT_FOUND)
@@ -155,6 +160,14 @@ class RequestHandler:
             return self._provider.error_response(HTTPStatus.SERVICE_UNAVAILABLE)
         forbidden = self.entry.auth == "forbidden"
         return self._provider.error_response(HTTPStatus.FORBIDDEN if forbidden else HTTPStatus.UNAUTHORIZED)
+
+    def _check_out(self, account: SimulatedAccount) -> SimulatedResponse:
+        """Create the order of a cart, which is paid some time later."""
+        script = self._provider.new_order(self._request, account.script)
+        if script is None:
+            return self._provider.error_response(HTTPStatus.BAD_REQUEST)
+        self._state.add_orders([script])
+        return self._with_fault(self._provider.checkout_response(script, self._request))
 
     def _report(self, account: SimulatedAccount) -> SimulatedResponse:
         """Return the response to a request that sets an order's status."""

@@ -305,6 +305,9 @@ class AccountScript(_ScriptModel):
     down: DownMode | None = None
     #: The client's webhook address, with its token; None sends no pushes.
     webhook_url: str | None = None
+    #: voordemensen: how long after its creation an order is paid, and faults for the next requests that create one.
+    paid_after: NonNegativeFloat = 0.0
+    checkout_answers: tuple[Fault, ...] = ()
 
     @property
     def least_interval(self) -> float:

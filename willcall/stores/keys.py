@@ -47,6 +47,16 @@ def credentials(order_id: str) -> str:
     return f"{PREFIX}credentials:{order_id}"
 
 
+def checkout(order_id: str) -> str:
+    """Hash: the checkout of an order; see `lua/claim_checkout.lua`."""
+    return f"{PREFIX}checkout:{order_id}"
+
+
+def checkout_return(account_key: str, digest: str) -> str:
+    """String: the order whose customer comes back with a reference, by the digest of that."""
+    return f"{PREFIX}return:{account_key}:{digest}"
+
+
 def tickets(order_id: str) -> str:
     """String: the order's tickets (JSON). Absent while there are none."""
     return f"{PREFIX}tickets:{order_id}"

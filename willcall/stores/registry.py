@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from willcall.stores.accounts import AccountStore
 from willcall.stores.changes import ChangeStore
+from willcall.stores.checkouts import CheckoutStore
 from willcall.stores.commits import CommitStore
 from willcall.stores.connection import SOCKET_TIMEOUT, connect
 from willcall.stores.credentials import CredentialStore
@@ -60,6 +61,7 @@ class Stores:
     lookups: LookupStore
     erasure: ErasureStore
     credentials: CredentialStore
+    checkouts: CheckoutStore
     reports: ProviderReportStore
     schema: SchemaStore
 
@@ -71,6 +73,7 @@ class Stores:
         return cls(
             orders=orders,
             submissions=SubmissionStore(redis),
+            checkouts=CheckoutStore(redis, patient),
             schedule=ScheduleStore(redis),
             polls=PollStore(redis),
             commits=CommitStore(patient),

@@ -7,17 +7,14 @@ https://vdm-docs.pages.dev/api/public/order
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Any
-
-from pydantic import AfterValidator
+from typing import Any
 
 from willcall.http.messages import Request, Response
 from willcall.orders.model import DocumentKind, Need, Needs, OrderDocument, Ticket, TicketEvent, TicketKind
 from willcall.orders.outcomes import Cancelled, Issued, Malformed, NotReady, Outcome
 from willcall.orders.policy import PollPolicy, Rate
 from willcall.providers.base import AccountDefaults, Adapter, OrderQuery
-from willcall.providers.credentials import Credentials, ProviderUrl
-from willcall.providers.path_segments import check_path_segment, check_reference_segment, path_segment
+from willcall.providers.path_segments import check_reference_segment, path_segment
 from willcall.providers.reading import (
     as_int,
     as_list,
@@ -29,6 +26,8 @@ from willcall.providers.reading import (
     status_outcome,
     status_word,
 )
+from willcall.providers.voordemensen.checkouts import VoordemensenCheckouts
+from willcall.providers.voordemensen.credentials import VoordemensenCredentials
 
 
 def _unpaid(detail: str) -> NotReady:
@@ -51,18 +50,12 @@ _READ = {"order_payment_status", "order_tickets_nr", "order_tickets_url", "order
 _UNKNOWN = NotReady(detail="unknown status word")
 
 
-class VoordemensenCredentials(Credentials):
-    """Settings of voordemensen: only the client name in the path; the endpoints are public."""
-
-    base_url: ProviderUrl = "https://api.voordemensen.nl/v1"
-    client_name: Annotated[str, AfterValidator(check_path_segment)]
-
-
 class VoordemensenAdapter(Adapter):
     """Reads one order's payment status and the address of its page of tickets."""
 
     name = "voordemensen"
     credentials = VoordemensenCredentials
+    checkouts = VoordemensenCheckouts()
     #: An order may be polled once every 10 seconds, whatever the configuration says.
     #: https://vdm-docs.pages.dev/api/public/order#payment-statuses
     shortest_interval = 10.0

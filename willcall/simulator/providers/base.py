@@ -119,6 +119,14 @@ class Provider(ABC):
         """Return the references of an order's single tickets, in their sequence; empty if they have none."""
         return []
 
+    def new_order(self, request: SimulatedRequest, account: AccountScript) -> OrderScript | None:
+        """Return the order that a cart becomes, or `None` for an invalid request."""
+        return None
+
+    def checkout_response(self, order: OrderScript, request: SimulatedRequest) -> SimulatedResponse:
+        """Return the response to the request that created an order, for providers with such requests."""
+        raise NotImplementedError
+
     def details_response(self, snapshot: OrderSnapshot) -> SimulatedResponse:
         """Return the response to a request for more about an order, for providers with such requests."""
         raise NotImplementedError

@@ -3,14 +3,16 @@
 https://vdm-docs.pages.dev/api/public/order
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from secrets import token_urlsafe
 from typing import ClassVar
 
 from willcall.simulator.http_messages import SimulatedRequest, SimulatedResponse, json_response
 from willcall.simulator.order_status import SimulatedStatus
 from willcall.simulator.providers.base import OrderSnapshot, Provider, RouteMatch, Scope, reason
-from willcall.simulator.script import ProviderName
+from willcall.simulator.script import AccountScript, OrderScript, ProviderName
 
 WORDS = {
     SimulatedStatus.PENDING: "pending",
@@ -39,6 +41,8 @@ class Voordemensen(Provider):
         match request.path.split("/"):
             case ["", "v1", client_name, "order", order_key] if request.method == "GET":
                 return RouteMatch("status", order_key, client_name)
+            case ["", "v1", client_name, "order", "create"] if request.method == "POST":
+                return RouteMatch("checkout", None, client_name)
             case ["", "v1", client_name, *_]:
                 return RouteMatch("other", None, client_name)
         return RouteMatch("other")
@@ -60,6 +64,25 @@ class Voordemensen(Provider):
                 "seats": seats,
             }
         )
+
+    def new_order(self, request: SimulatedRequest, account: AccountScript) -> OrderScript | None:
+        """Accept a cart with the payment method and the address of the documented request."""
+        try:
+            body = json.loads(request.body)
+            complete = bool(body["cart_id"] and body["redirectURL"]) and isinstance(body["payment_id"], int)
+        except (ValueError, KeyError, TypeError):
+            complete = False
+        if not complete:
+            return None
+        key = f"{token_urlsafe(5)}-{token_urlsafe(5)}"
+        return OrderScript(
+            provider=self.name, account=account.name, reference=key, ready_after=account.paid_after, ends="fulfilled"
+        )
+
+    def checkout_response(self, order: OrderScript, request: SimulatedRequest) -> SimulatedResponse:
+        """Return a list of one object, as documented."""
+        url = f"{request.origin}/voordemensen/pay/{order.reference}"
+        return json_response([{"url": url, "order_key": order.reference}])
 
     def error_response(self, status: int) -> SimulatedResponse:
         """Return `{"message"}`, as another endpoint does for an unknown event."""

@@ -96,7 +96,9 @@ unlink_reference(prefix, account, args.reference, order[5], id)
 set_attention(ORDER, ATTENTION, id, '', now)
 for _, kind in ipairs({'attempts', 'deliveries'}) do empty_texts(prefix .. kind .. ':' .. id) end
 redis.call('LPUSH', prefix .. 'attempts:' .. id, args.entry)
-for _, kind in ipairs({'spec', 'tickets', 'fetch', 'documents', 'delivery', 'credentials', 'report'}) do
+local came_back = redis.call('HGET', prefix .. 'checkout:' .. id, 'return')
+if came_back then redis.call('DEL', came_back) end
+for _, kind in ipairs({'spec', 'tickets', 'fetch', 'documents', 'delivery', 'credentials', 'report', 'checkout'}) do
   redis.call('DEL', prefix .. kind .. ':' .. id)
 end
 for _, index in ipairs({'credentials', 'changes', 'late', 'fetches', 'lacking', 'documents-given-up', 'undelivered', 'pending',

@@ -7,7 +7,6 @@ from functools import partial
 from anyio import create_task_group, sleep, to_thread
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi_offline import FastAPIOffline
-from pydantic import BaseModel
 
 from willcall.api import (
     accounts,
@@ -89,18 +88,9 @@ def create_api(
     streams = board.install(app, context, exposed=exposed)
     if live:
         live.subscribe(partial(_prepare_access, app, exposed=exposed))
-    bodies: list[type[BaseModel]] = [
-        SubmitOrder,
-        AmendOrder,
-        CheckoutRequest,
-        Batch,
-        Pause,
-        Override,
-        Look,
-        Redeliveries,
-        Trigger,
-    ]
-    install_openapi(app, bodies)
+    install_openapi(
+        app, [SubmitOrder, AmendOrder, CheckoutRequest, Batch, Pause, Override, Look, Redeliveries, Trigger]
+    )
 
     def stop() -> None:
         streams.stop()

@@ -1,4 +1,4 @@
-"""Files of an order rather than of one ticket: receipts, instruction letters, proofs.
+"""Files of an order rather than of one ticket: a receipt, instruction letters, proofs.
 
 They are fetched and stored like the files of tickets. To share that code, they take the form of a ticket on the way.
 """

@@ -184,7 +184,7 @@ def test_a_failure_while_the_response_is_written_causes_no_second_request(
     assert h.outcomes() == ["malformed"]
     assert poll_once(h.context, "ord-1", 1, "tiqets/default").next_message is None
     requests = h.providers.ledger(provider="tiqets", reference="1111111")
-    assert [request["kind"] for request in requests] == ["status", "details"]
+    assert len(requests) == 1
 
 
 def test_a_failure_after_the_response_was_written_undoes_nothing(

@@ -1,4 +1,4 @@
-"""What Paylogic is asked about one reference, beyond the first request.
+"""The requests to Paylogic about one reference, beyond the first one.
 
 An order may only link to its tickets, a user's list shows a part of each, and Google's wallet pass is a token at
 another address. https://shopping-api-docs.paylogic.com/documentation/tickets.html

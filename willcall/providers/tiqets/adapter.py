@@ -84,13 +84,13 @@ class TiqetsAdapter(Adapter):
         return None if _two_letters(language) else "must have two letters (ISO 639-1) at tiqets, such as en or nl"
 
     def converse(self, query: OrderQuery, credentials: TiqetsCredentials, access_token: str | None, /) -> Conversation:
-        """Ask for the tickets, and once they are issued for what the order says about them."""
+        """Ask for the tickets; once they are issued, for how many people, unless the caller has said that."""
         response = yield from fetch(self.status_request(query, credentials, access_token))
         outcome = self.read_status(query, response) if response else Unavailable()
         if not isinstance(outcome, Issued):
             return outcome
         order = _known_order(query)
-        if order is None:
+        if order is None and query.quantity is None:
             response = yield from fetch(_get(query, credentials, ""))
             order = _read_order_information(response, query) if response else None
         return _with_order_information(outcome, order, query)
@@ -169,7 +169,7 @@ def _read_tickets(body: Mapping[str, Any]) -> Issued | NotReady:
 
 
 def _known_order(query: OrderQuery) -> Mapping[str, Any] | None:
-    """Return what an earlier attempt has read about the order. It is read once: what changes is told by the status."""
+    """Return what an earlier attempt has read about the order. It is read once."""
     return next((found for ticket in query.present if (found := as_object(ticket.extra.get(_ORDER)))), None)
 
 

@@ -86,9 +86,11 @@ def _compare(outcome: Outcome, expected: dict[str, Any]) -> None:
 
 
 def _value(outcome: Any, field: str) -> Any:
-    """The value of a field; of what an order needs, the attention and the time by which it is done."""
+    """The value of a field; of what an order needs, the attention and the time; of a document, the kind and address."""
     if field == "needed_by":
         return outcome.needs and outcome.needs.until
+    if field == "documents":
+        return [{"kind": document.kind, "url": document.url} for document in outcome.documents]
     return attention_of(outcome) if field == "attention" else getattr(outcome, field)
 
 

@@ -20,7 +20,7 @@ from willcall.orders.outcomes import (
 )
 from willcall.providers.base import AccessToken, OrderQuery
 from willcall.providers.funtrips import ADAPTER
-from willcall.providers.funtrips.adapter import FuntripsCredentials
+from willcall.providers.funtrips.credentials import FuntripsCredentials
 
 BASE = "https://api.funtrips.example/live"
 TOKENS = "https://auth.funtrips.example/oauth/token"
@@ -50,6 +50,7 @@ def record(checkout: str = "c1", **fields: Any) -> dict[str, Any]:
         ({"token_url": TOKENS, "client_id": "a"}, "needs client_secret as well as token_url, client_id"),
         ({"public_bearer": "b", "client_id": "a"}, "public_bearer cannot be combined with client_id"),
         ({"public_bearer": "b", "scope": "a"}, "public_bearer cannot be combined with scope"),
+        ({"public_bearer": "b", "since_parameter": "from"}, "public_bearer cannot be combined with since_parameter"),
         ({"public_bearer": "b", "token_auth": "body"}, "public_bearer cannot be combined with token_auth"),
         ({"scope": "a"}, "needs token_url, client_id, client_secret, or public_bearer instead"),
     ],
@@ -221,8 +222,9 @@ def test_other_fields_are_stored_in_extra() -> None:
     ticket = {"barcode": "1", "seat": {"label": "A1"}, "notes": "x" * 9_000, "type": "Adult"}
     outcome = ADAPTER.read_status(OrderQuery("c1"), respond(record(tickets=[ticket], venue="Hall")))
     assert isinstance(outcome, Issued)
+    assert outcome.tickets[0].seat_label == "A1"
     assert outcome.tickets[0].extra == {
-        "seat": {"label": "A1"},
+        "notes": "x" * 9_000,
         "type": "Adult",
         "fulfillment": {"checkout_id": "c1", "status": "COMPLETED", "venue": "Hall"},
     }
@@ -268,12 +270,35 @@ def test_a_checkout_is_not_counted() -> None:
 # The list
 
 
-def test_a_backend_lists_without_a_filter() -> None:
-    request = ADAPTER.listing.list_request(OAUTH, "backend-1", 0.0)
-    assert request is not None
-    assert (request.url, request.params) == (f"{BASE}/v1/admin/fulfillments", {})
-    assert request.headers == {"Authorization": "Bearer backend-1"}
+def test_a_backend_lists_a_time_window_only() -> None:
+    assert ADAPTER.listing.list_request(OAUTH, "backend-1", 0.0) is None
     assert ADAPTER.listing.list_request(HEADLESS, None, 0.0) is None
+    since = OAUTH.model_copy(update={"since_parameter": "updated_since"})
+    request = ADAPTER.listing.list_request(since, "backend-1", 0.0)
+    assert request is not None
+    assert request.url == f"{BASE}/v1/admin/fulfillments"
+    assert request.params == {"updated_since": "1970-01-01T00:00:00Z"}
+    assert request.headers == {"Authorization": "Bearer backend-1"}
+    both = since.model_copy(update={"until_parameter": "updated_until"})
+    request = ADAPTER.listing.list_request(both, "backend-1", 0.0)
+    assert request is not None
+    assert request.params == {"updated_since": "1970-01-01T00:00:00Z", "updated_until": "1970-01-03T00:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"until_parameter": "to"}, "until_parameter needs since_parameter"),
+        ({"since_parameter": "at", "until_parameter": "at"}, "must be different"),
+        ({"since_parameter": "checkout_id"}, "name of another filter"),
+        ({"since_parameter": "a&b"}, "name of a query parameter"),
+    ],
+)
+def test_the_parameters_of_the_time_window_are_checked(fields: dict[str, str], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        FuntripsCredentials.model_validate(
+            {"base_url": BASE, "token_url": TOKENS, "client_id": "a", "client_secret": "b", **fields}
+        )
 
 
 def test_the_list_has_the_outcome_of_each_checkout() -> None:

@@ -168,6 +168,8 @@ class RequestHandler:
         members = account.orders_of_user(order.script.reference) or [order]
         snapshots = self._snapshots(members, UNKNOWN_WORD if unknown else None)
         response = self._provider.order_response(self._route, snapshots)
+        shown = {snapshot.order.reference for snapshot in self._provider.shown_on(self._route, snapshots)}
+        self._shown = [(each, status) for each, status in self._shown if each.script.reference in shown]
         if not unknown:
             response.order_status = combined_status([snapshot.status for snapshot in snapshots])
         if fault is not None and fault.do == "token_expired":

@@ -25,6 +25,7 @@ from willcall.simulator.documents import FileForm
 Encoding = Literal["standard", "url", "unpadded", "lines", "data"]
 ProviderName = Literal["funtrips", "tiqets", "tixstock", "voordemensen", "paylogic"]
 HintForm = Literal["seconds", "date", "iso", "epoch", "epoch_ms"]
+NextPage = Literal["next_cursor", "cursor", "next", "pagination", "links", "_links"]
 ContentCoding = Literal["gzip", "gzip_members", "gzip_padded", "zlib", "deflate"]
 ScriptedEnd = Literal["fulfilled", "failed", "cancelled", "never"]
 ExpectedStatus = Literal["fulfilled", "failed", "cancelled", "expired"]
@@ -200,6 +201,17 @@ class OrderScript(_ScriptModel):
     issued_ago: NonNegativeFloat | None = None
     #: funtrips and paylogic: how many times each record or ticket of the order is listed.
     listed_times: PositiveInt = 1
+    #: funtrips: the form of a record. "nested" has objects for barcode, validity and PDF, an event and a customer.
+    record_form: Literal["flat", "nested"] = "flat"
+    #: funtrips: each ticket's number of barcodes, listed under `barcodes` if there are several.
+    codes_per_ticket: PositiveInt = 1
+    #: funtrips: the single-order call has one PDF of all tickets, instead of one each.
+    record_pdf: bool = False
+    #: funtrips: the tickets are listed with `deliverable: false` before that.
+    deliverable_after: NonNegativeFloat | None = None
+    #: funtrips: how many records a page of the user's list has, and how it names the next page.
+    page_size: int = Field(default=20, ge=1, le=100)
+    next_page: NextPage = "next_cursor"
     #: tixstock: webhooks name "TBC" for row and seat.
     placeholder_seats: bool = False
     #: paylogic: how many of the first tickets are transferred, hence void.

@@ -25,6 +25,8 @@ class RouteMatch:
     key: str | None = None
     #: The scope that the path requires; None is any.
     scope: Scope | None = None
+    #: The page of a list, as the client names it; None is the first.
+    cursor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,14 @@ class Provider(ABC):
     def aliases(self, order: OrderScript, secrets: Sequence[str]) -> list[str]:
         """Return the references of an order's single tickets, in their sequence; empty if they have none."""
         return []
+
+    def checkouts(self, order: OrderScript, secrets: Sequence[str]) -> list[str]:
+        """Return further references of a whole order."""
+        return []
+
+    def shown_on(self, route: RouteMatch, snapshots: Sequence[OrderSnapshot]) -> Sequence[OrderSnapshot]:
+        """Return the orders that one page of a status response shows."""
+        return snapshots
 
     def list_response(
         self, request: SimulatedRequest, snapshots: Sequence[OrderSnapshot]

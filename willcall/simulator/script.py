@@ -81,7 +81,7 @@ class StatusFault(_Fault):
     """
 
     do: Literal["status"]
-    status: Literal[400, 401, 403, 404, 409, 418, 429, 500, 502, 503]
+    status: Literal[202, 400, 401, 403, 404, 409, 418, 429, 500, 502, 503]
     gateway: bool = False
 
 

@@ -78,7 +78,10 @@ class OrderLister(Protocol):
         """Return the request for the orders changed since `since` (epoch), or `None` if the account has no list."""
 
     def read_list(self, response: Response, /) -> list[ListedOrder]:
-        """Return the entries of the list that can be read. Never raises."""
+        """Return the entries of a page of the list that can be read. Never raises."""
+
+    def next_page(self, request: Request, response: Response, /) -> Request | None:
+        """Return the request for the page after the one with this request and response, or `None`. Never raises."""
 
 
 class UserLists(Protocol):
@@ -173,6 +176,10 @@ class Account:
     def bucket(self) -> str:
         """The name of the account's token bucket, which accounts with a shared rate have in common."""
         return self.rate.bucket(self.key)
+
+    def is_own_url(self, url: str) -> bool:
+        """Return whether a URL is the provider's, so that it may be sent the account's credentials."""
+        return url.startswith(f"{self.credentials.base_url}/")
 
     def for_user(self, credentials: Mapping[str, str]) -> "Account":
         """Return the account with the credentials of one user in place of its own.

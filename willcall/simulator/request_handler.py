@@ -155,7 +155,9 @@ class RequestHandler:
 
     def _list(self, account: SimulatedAccount) -> SimulatedResponse:
         """Return the response to a request for the account's orders."""
-        response, listed = self._provider.list_response(self._request, self._snapshots(account.orders.values()))
+        response, listed = self._provider.list_response(
+            self._request, self._snapshots(account.orders.values()), account.script.list_page_size
+        )
         references = {snapshot.order.reference for snapshot in listed}
         self._shown = [(order, status) for order, status in self._shown if order.script.reference in references]
         response.order_status = combined_status([snapshot.status for snapshot in listed]) if listed else None

@@ -306,6 +306,8 @@ class AccountScript(_ScriptModel):
     #: Faults for the next requests for a list and for a token.
     list_answers: tuple[Fault, ...] = ()
     token_answers: tuple[Fault, ...] = ()
+    #: How many entries a page of a list has; None is all of them in one.
+    list_page_size: PositiveInt | None = None
     revoked: bool = False
     forbidden: bool = False
     down: DownMode | None = None

@@ -61,6 +61,10 @@ class FuntripsListing:
                 by_checkout[checkout] = [record]
         return [ListedOrder(checkout, checkout_outcome(its, checkout)) for checkout, its in by_checkout.items()]
 
+    def next_page(self, _request: Request, _response: Response, /) -> Request | None:
+        """Return `None`: the list has a single page."""
+        return None
+
 
 class FuntripsUserLists:
     """All fulfilments of one user: `user:<external_user_id>` with OAuth, `me` with a public bearer."""

@@ -116,12 +116,21 @@ class PaylogicListing:
         return _get(credentials, "/orders", {"created__gte": rfc3339(since) or ""})
 
     def read_list(self, response: Response, /) -> list[ListedOrder]:
-        """Return the orders of the first page; those that a list does not show in full are read as not ready."""
+        """Return the orders of a page; those that it does not show in full are read as not ready."""
         body = read_lenient_object(response)
         if status_outcome(response) is not None or isinstance(body, Malformed):
             return []
         orders = ((as_text(order.get("uid")), order) for order in tickets.embedded(body, "shop:order") or [])
         return [ListedOrder(uid, _read_order(order, None, response.received_at)) for uid, order in orders if uid]
+
+    def next_page(self, request: Request, response: Response, /) -> Request | None:
+        """Follow `_links.next`, which is an absolute address.
+
+        https://shopping-api-docs.paylogic.com/concepts/conventions.html
+        """
+        body = read_lenient_object(response)
+        address = None if isinstance(body, Malformed) else tickets.link(body, "next")
+        return Request("GET", address, headers=request.headers) if address else None
 
 
 class PaylogicUserLists:

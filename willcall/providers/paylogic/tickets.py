@@ -100,7 +100,7 @@ def order_outcome(order: Mapping[str, Any], quantity: int | None, word: str | No
     found = embedded(order, *RELATIONS)
     if not found:
         # `shop:etickets` does not mean that they are issued: the documented cancelled order has that link too.
-        linked = _link(order, *RELATIONS, "shop:etickets")
+        linked = link(order, *RELATIONS, "shop:etickets")
         detail = "the order only links to its tickets" if linked else "no tickets yet"
         return NotReady(provider_status=word, detail=detail)
     bundles = _bundles(read_ticket(ticket, now) for ticket in found)
@@ -268,7 +268,7 @@ def _read_listed_ticket(ticket: Mapping[str, Any], now: float) -> PaylogicTicket
     leads the user to the rest.
     """
     found = read_ticket(ticket, now)
-    address = _link(ticket, "self")
+    address = link(ticket, "self")
     if found.waits_for != _NO_ETICKET or found.word is None or not address:
         return found
     return replace(found, tickets=(_ticket(ticket, TicketKind.LINK, address),), waits_for=None)
@@ -298,11 +298,11 @@ def _obstacle(ticket: Mapping[str, Any], now: float) -> PaylogicTicket | None:
 def _issued(ticket: Mapping[str, Any], now: float) -> PaylogicTicket:
     """Return the e-ticket with its wallet passes; passes alone only if issuing is not due later."""
     word = status_word(ticket.get("status"))
-    eticket = _link(ticket, "shop:eticket")
+    eticket = link(ticket, "shop:eticket")
     passes = tuple(
         _ticket(ticket, TicketKind.WALLET, address, wallet=wallet)
         for wallet, names in _WALLETS.items()
-        if (address := _link(ticket, *names))
+        if (address := link(ticket, *names))
     )
     if eticket:
         return PaylogicTicket((_ticket(ticket, TicketKind.PDF, eticket), *passes), word)
@@ -351,7 +351,7 @@ def embedded(resource: Mapping[str, Any], *names: str) -> list[Mapping[str, Any]
     return None if value is None or not all(isinstance(entry, dict) for entry in entries) else entries
 
 
-def _link(resource: Mapping[str, Any], *names: str) -> str | None:
+def link(resource: Mapping[str, Any], *names: str) -> str | None:
     """Return the first web address under any of the names, or `None`. A relation is one link or a list."""
     links = as_object(resource.get("_links"))
     entries = (entry for name in names for entry in as_list(links.get(name)))
@@ -360,5 +360,5 @@ def _link(resource: Mapping[str, Any], *names: str) -> str | None:
 
 def _linked_uid(resource: Mapping[str, Any], name: str) -> str | None:
     """Return the uid at the end of a link's address."""
-    address = _link(resource, name)
+    address = link(resource, name)
     return address and (address.partition("?")[0].rstrip("/").rpartition("/")[2] or None)

@@ -128,9 +128,9 @@ class Provider(ABC):
         return snapshots
 
     def list_response(
-        self, request: SimulatedRequest, snapshots: Sequence[OrderSnapshot]
+        self, request: SimulatedRequest, snapshots: Sequence[OrderSnapshot], page_size: int | None = None
     ) -> tuple[SimulatedResponse, Sequence[OrderSnapshot]]:
-        """Return the response to a request for the account's orders, and the orders in it."""
+        """Return the response to a request for the account's orders, and those in it: one page."""
         raise NotImplementedError
 
     def token_response(self, token: str, script: AccountScript) -> SimulatedResponse:

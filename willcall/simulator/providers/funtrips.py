@@ -115,6 +115,7 @@ class Funtrips(Provider):
         self,
         request: SimulatedRequest,
         snapshots: Sequence[OrderSnapshot],
+        _page_size: int | None = None,
     ) -> tuple[SimulatedResponse, Sequence[OrderSnapshot]]:
         """Return a page of the records in a time window, also those without tickets yet; 400 without a window."""
         bounds = [_epoch(request.query.get(name)) for name in (SINCE, UNTIL)]

@@ -10,6 +10,7 @@ from datetime import datetime
 from hashlib import sha256
 from math import ceil
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 from willcall.simulator.http_messages import SimulatedRequest, SimulatedResponse, json_response, timestamp
 from willcall.simulator.order_status import SimulatedStatus
@@ -89,7 +90,7 @@ class Paylogic(Provider):
         return answer
 
     def list_response(
-        self, request: SimulatedRequest, snapshots: Sequence[OrderSnapshot]
+        self, request: SimulatedRequest, snapshots: Sequence[OrderSnapshot], page_size: int | None = None
     ) -> tuple[SimulatedResponse, Sequence[OrderSnapshot]]:
         """Return orders, from `created__gte` on."""
         since = request.query.get("created__gte")
@@ -100,12 +101,14 @@ class Paylogic(Provider):
         shown = [
             snapshot for snapshot in snapshots if ceil(snapshot.known_at) >= earliest and _is_order(snapshot.order)
         ]
+        number, pages = _page(request, len(shown), page_size)
+        page = shown[(number - 1) * (page_size or 0) :][: page_size or len(shown)]
         body = {
-            "_links": {"self": {"href": f"{request.origin}/paylogic/orders"}, "curies": CURIES},
+            "_links": _page_links(request, number, pages) | {"curies": CURIES},
             "item_count": len(shown),
-            "_embedded": {"shop:order": [_order(snapshot) for snapshot in shown]},
+            "_embedded": {"shop:order": [_order(snapshot) for snapshot in page]},
         }
-        return json_response(body, content_type=HAL), shown
+        return json_response(body, content_type=HAL), page
 
     def error_response(self, status: int) -> SimulatedResponse:
         """Return a code and a message; the real body is not documented."""
@@ -139,6 +142,27 @@ def _key(request: SimulatedRequest) -> str | None:
         return f"Basic {b64decode(encoded, validate=True).decode()}" if scheme == "Basic" else None
     except (Base64Error, UnicodeDecodeError):
         return None
+
+
+def _page(request: SimulatedRequest, count: int, size: int | None) -> tuple[int, int]:
+    """Return the number of the page that is requested, and how many there are. The parameter is not documented."""
+    written = request.query.get("page", "1")
+    pages = ceil(count / size) if size else 1
+    return int(written) if written.isdecimal() and int(written) > 0 else 1, max(pages, 1)
+
+
+def _page_links(request: SimulatedRequest, number: int, pages: int) -> dict[str, Any]:
+    """Return the links to other pages.
+
+    https://shopping-api-docs.sandbox.paylogic.com/documentation/orders.html
+    """
+    numbers = {"self": number, "first": 1, "prev": number - 1, "next": number + 1, "last": pages}
+    query = {name: value for name, value in request.query.items() if name != "page"}
+    return {
+        name: {"href": f"{request.origin}/paylogic{request.path}?{urlencode({**query, 'page': page})}"}
+        for name, page in numbers.items()
+        if 1 <= page <= pages
+    }
 
 
 def _issuing_starts(snapshot: OrderSnapshot) -> float | None:

@@ -306,7 +306,7 @@ class AccountScript(_ScriptModel):
     #: Faults for the next requests for a list and for a token.
     list_answers: tuple[Fault, ...] = ()
     token_answers: tuple[Fault, ...] = ()
-    #: How many entries a page of a list has; None is all of them in one.
+    #: How many entries a page of a list has; None is all of them in one, at funtrips its `page_size`.
     list_page_size: PositiveInt | None = None
     revoked: bool = False
     forbidden: bool = False

@@ -13,6 +13,7 @@ from willcall.orders.model import DocumentKind, Order, OrderDocument, Status, Ti
 from willcall.orders.outcomes import Issued
 from willcall.orders.ticket_ids import with_ids
 from willcall.simulator.script import AccountScript, OrderScript
+from willcall.stores import keys
 from willcall.usecases.submit import submit
 
 #: Enough that no request of a test waits for a token.
@@ -175,3 +176,15 @@ def test_a_list_keeps_to_its_retry_after(make_system: Setup, status: int) -> Non
     for _ in range(2):
         run_sweep(h.context, "reconcile")
     assert [entry["status"] for entry in list_requests(h)] == [status]
+
+
+def test_all_pages_of_a_time_window_are_compared(make_system: Setup) -> None:
+    h = make_system(rate=RATE)
+    for number in range(3):
+        bought(h, f"other-{number}", "fan", page_size=2)
+    h.submit(
+        OrderScript.model_validate({"provider": "funtrips", "reference": "z", "cancel_after": 0, "issued_ago": 60})
+    )
+    h.redis.hset(keys.order("ord-1"), mapping={"status": "fulfilled", "ask": 0})
+    assert run_sweep(h.context, "reconcile") == {"late_checks": 0, "differing": 1}
+    assert [entry["status"] for entry in list_requests(h)] == [200, 200]

@@ -9,7 +9,7 @@ from willcall.orders.policy import PollPolicy, Rate
 from willcall.orders.serialization import rfc3339
 from willcall.providers.base import AccountDefaults, Adapter, ListedOrder, OrderQuery
 from willcall.providers.conversations import Conversation, fetch
-from willcall.providers.funtrips.conversation import UserTalk, talk_about_checkout
+from willcall.providers.funtrips.conversation import UserTalk, next_request, talk_about_checkout
 from willcall.providers.funtrips.credentials import FuntripsCredentials, FuntripsOAuth
 from willcall.providers.funtrips.outcomes import checkout_outcome, user_outcome, user_ticket_keys
 from willcall.providers.funtrips.records import Record, read_page
@@ -48,7 +48,7 @@ class FuntripsListing:
         return Request("GET", url, params=window, headers=_authorized(access_token))
 
     def read_list(self, response: Response, /) -> list[ListedOrder]:
-        """Return each checkout of the list, with the outcome of all its records."""
+        """Return each checkout of a page, with the outcome of its records there."""
         page = read_page(response)
         if status_outcome(response) is not None or isinstance(page, Malformed):
             return []
@@ -61,9 +61,12 @@ class FuntripsListing:
                 by_checkout[checkout] = [record]
         return [ListedOrder(checkout, checkout_outcome(its, checkout)) for checkout, its in by_checkout.items()]
 
-    def next_page(self, _request: Request, _response: Response, /) -> Request | None:
-        """Return `None`: the list has a single page."""
-        return None
+    def next_page(self, request: Request, response: Response, /) -> Request | None:
+        """Follow the cursor or the address of the next page, and keep the time window."""
+        page = read_page(response)
+        if isinstance(page, Malformed) or page.next is None:
+            return None
+        return next_request(request, page.next)
 
 
 class FuntripsUserLists:
@@ -131,12 +134,12 @@ class FuntripsAdapter(Adapter):
         if outcome is not None:
             return outcome
         if not self.is_user_list(query.reference):
-            return (yield from talk_about_checkout(query, request, response, credentials.base_url))
+            return (yield from talk_about_checkout(query, request, response))
 
         def checkout_request(checkout: str) -> Request:
             return self.status_request(OrderQuery(checkout), credentials, access_token)
 
-        talk = UserTalk(query, _user(query.reference), credentials.base_url, checkout_request)
+        talk = UserTalk(query, _user(query.reference), checkout_request)
         return (yield from talk.hold(request, response))
 
     def read_status(self, query: OrderQuery, response: Response, /) -> Outcome:

@@ -56,9 +56,9 @@ class _Details:
     unread: bool = False
 
 
-def talk_about_checkout(query: OrderQuery, request: Request, response: Response, base_url: str) -> Conversation:
+def talk_about_checkout(query: OrderQuery, request: Request, response: Response) -> Conversation:
     """Read all pages of one checkout's list, whose first `request` had the `response`."""
-    listing = yield from _read_pages(request, response, base_url)
+    listing = yield from _read_pages(request, response)
     if isinstance(listing, Malformed):
         return listing
     unread = _UNREAD_PAGES if listing.unread else None
@@ -74,12 +74,11 @@ class UserTalk:
 
     query: OrderQuery
     user: str | None
-    base_url: str
     checkout_request: Callable[[str], Request]
 
     def hold(self, request: Request, response: Response) -> Conversation:
         """Hold the conversation, whose first `request` had the `response`."""
-        listing = yield from _read_pages(request, response, self.base_url, self.query.bought_at)
+        listing = yield from _read_pages(request, response, self.query.bought_at)
         if isinstance(listing, Malformed):
             return listing
         records, details = listing.records, _Details()
@@ -137,7 +136,7 @@ class UserTalk:
             return []
         if status_outcome(response) is not None:
             return None
-        listing = yield from _read_pages(request, response, self.base_url)
+        listing = yield from _read_pages(request, response)
         if isinstance(listing, Malformed):
             return None
         ours = of_checkout(checkout, listing.records)
@@ -165,7 +164,7 @@ def _held_back(outcome: Outcome, query: OrderQuery) -> Outcome:
 
 
 def _read_pages(
-    request: Request, response: Response, base_url: str, bought_at: float | None = None
+    request: Request, response: Response, bought_at: float | None = None
 ) -> Generator[Step, Answer, Listing | Malformed]:
     """Read a list from its first response on, until the last page or one that only has records from before an order."""
     page = read_page(response)
@@ -175,7 +174,7 @@ def _read_pages(
     while page.next is not None and len(pages) < MOST_PAGES and sum(map(len, pages)) < MOST_RECORDS:
         if bought_at is not None and _is_past(pages, bought_at):
             break
-        following = next_request(request, page.next, base_url)
+        following = next_request(request, page.next)
         if following is None:
             return Listing(join_pages(pages), unread=True)
         if _key(following) in sent:
@@ -192,10 +191,11 @@ def _read_pages(
     return Listing(join_pages(pages))
 
 
-def next_request(request: Request, following: str, base_url: str) -> Request | None:
-    """Return the request for the next page, or `None` if its address is not one of the account's.
+def next_request(request: Request, following: str) -> Request | None:
+    """Return the request for the page after the one with `request`, or `None` if its address is none.
 
-    `following` is a cursor, or an address to which the filter is added if it lacks that.
+    `following` is a cursor, or an address to which the filter is added if it lacks that. The caller sends nothing to
+    addresses of others.
     """
     params = request.params or {}
     if not following.lower().startswith(("https://", "http://", "/", "?")):
@@ -205,7 +205,7 @@ def next_request(request: Request, following: str, base_url: str) -> Request | N
         parts = urlsplit(url)
     except ValueError:
         return None
-    if not url.startswith(f"{base_url}/") or ".." in unquote(parts.path).split("/") or parts.fragment:
+    if ".." in unquote(parts.path).split("/") or parts.fragment:
         return None
     given = parse_qs(parts.query, keep_blank_values=True)
     return replace(request, url=url, params={name: value for name, value in params.items() if name not in given})

@@ -115,7 +115,7 @@ class Funtrips(Provider):
         self,
         request: SimulatedRequest,
         snapshots: Sequence[OrderSnapshot],
-        _page_size: int | None = None,
+        page_size: int | None = None,
     ) -> tuple[SimulatedResponse, Sequence[OrderSnapshot]]:
         """Return a page of the records in a time window, also those without tickets yet; 400 without a window."""
         bounds = [_epoch(request.query.get(name)) for name in (SINCE, UNTIL)]
@@ -128,7 +128,7 @@ class Funtrips(Provider):
             if (since is None or _changed_at(snapshot) >= since) and (until is None or _changed_at(snapshot) < until)
         ]
         cursor = request.query.get("cursor")
-        return _records(found, cursor), _page(found, cursor)[0]
+        return _records(found, cursor, page_size), _page(found, cursor, page_size)[0]
 
     def error_response(self, status: int) -> SimulatedResponse:
         body = {"type": "about:blank", "title": reason(status), "status": status}
@@ -222,9 +222,11 @@ def _pdf(snapshot: OrderSnapshot, index: int) -> dict[str, Any]:
     return {"pdf": {"url": url, "expires_at": timestamp(snapshot.now + (snapshot.order.link_life or DAY))}}
 
 
-def _page(snapshots: Sequence[OrderSnapshot], cursor: str | None) -> tuple[Sequence[OrderSnapshot], str | None]:
+def _page(
+    snapshots: Sequence[OrderSnapshot], cursor: str | None, size: int | None = None
+) -> tuple[Sequence[OrderSnapshot], str | None]:
     """Return the orders of one page, and the cursor of the next. An unknown cursor has an empty page."""
-    size = snapshots[0].order.page_size if snapshots else 1
+    size = size or (snapshots[0].order.page_size if snapshots else 1)
     newest = sorted(snapshots, key=_changed_at, reverse=True)
     start = _offset(cursor, len(newest))
     end = start + size
@@ -240,8 +242,8 @@ def _offset(cursor: str | None, unknown: int) -> int:
         return unknown
 
 
-def _records(snapshots: Sequence[OrderSnapshot], cursor: str | None) -> SimulatedResponse:
-    page, following = _page(snapshots, cursor)
+def _records(snapshots: Sequence[OrderSnapshot], cursor: str | None, size: int | None = None) -> SimulatedResponse:
+    page, following = _page(snapshots, cursor, size)
     records = [_record(snapshot) for snapshot in page for _ in range(snapshot.order.listed_times)]
     form: NextPage = snapshots[0].order.next_page if snapshots else "next_cursor"
     return json_response({"items": records, **_following(form, following)})

@@ -319,6 +319,18 @@ def test_the_list_has_the_outcome_of_each_checkout() -> None:
     }
 
 
+def test_the_list_is_followed_page_by_page_within_its_window() -> None:
+    first = Request("GET", f"{BASE}/v1/admin/fulfillments", {"updated_since": "2026-11-22T11:00:00Z"})
+    following = ADAPTER.listing.next_page(first, respond({"items": [record()], "next_cursor": "p2"}))
+    assert following is not None
+    assert following.params == {"updated_since": "2026-11-22T11:00:00Z", "cursor": "p2"}
+    linked = ADAPTER.listing.next_page(first, respond({"items": [], "_links": {"next": {"href": "?cursor=p2"}}}))
+    assert linked is not None
+    assert (linked.url, linked.params) == (f"{first.url}?cursor=p2", first.params)
+    assert ADAPTER.listing.next_page(first, respond({"items": [record()], "next_cursor": None})) is None
+    assert ADAPTER.listing.next_page(first, respond("x")) is None
+
+
 def test_the_list_is_bounded() -> None:
     records = [record(f"c{number}") for number in range(1_200)]
     assert len(ADAPTER.listing.read_list(respond(records))) == 1_000

@@ -51,6 +51,8 @@ def talk(
     asked: list[Request] = []
 
     def send(request: Request) -> Response | None:
+        if not request.url.startswith(f"{BASE}/"):
+            return None  # as the use case does
         asked.append(request)
         answer = answers.get(key(request))
         return answer if answer is None or isinstance(answer, Response) else respond(answer)

@@ -21,11 +21,11 @@ from willcall.providers.reading import as_int, as_list, as_object, as_text, as_w
 
 Rest = dict[str, Any]
 
-_CODES = ("barcode", "code", "qr_code", "barcodes", "codes", "qr_codes")
+CODE_FIELDS = ("barcode", "code", "qr_code", "barcodes", "codes", "qr_codes")
 _CODE_VALUES = ("value", "code", "data", "content", "text")
 _FORMATS = ("barcode_format", "code_format", "barcode_type", "format", "symbology")
 _QR_FIELDS = {"qr_code", "qr_codes"}
-_PDFS = ("pdf_url", "pdf", "ticket_pdf_url", "tickets_pdf_url")
+PDF_FIELDS = ("pdf_url", "pdf", "ticket_pdf_url", "tickets_pdf_url")
 _ADDRESSES = ("url", "href", "download_url")
 #: When the address of a PDF expires. The file is fetched at once, and the date changes with each response.
 _EXPIRY = {"expires_at", "expires", "expires_in", "expiry"}
@@ -71,7 +71,7 @@ def take_text(rest: Rest, *names: str) -> str | None:
 
 def take_codes(rest: Rest) -> list[Code]:
     """Return the distinct codes of a ticket: a text, an object with its `value` and `format`, or a list of those."""
-    for name in _CODES:
+    for name in CODE_FIELDS:
         entries = as_list(rest.get(name))
         read = [_code(entry) for entry in entries[:_MOST_CODES]]
         found = {normalize_code(code.value): code for code in reversed(read) if code}
@@ -80,7 +80,7 @@ def take_codes(rest: Rest) -> list[Code]:
         codes = [found[key] for key in dict.fromkeys(normalize_code(code.value) for code in read if code)]
         if len(entries) <= len(read) and all(_is_read(entry) for entry in entries):
             del rest[name]
-        for other in _CODES:
+        for other in CODE_FIELDS:
             if normalize_code(as_text(rest.get(other)) or "") in found:
                 del rest[other]
         stated = take_text(rest, *_FORMATS) or ("QR" if name in _QR_FIELDS else None)
@@ -90,10 +90,10 @@ def take_codes(rest: Rest) -> list[Code]:
 
 def take_pdf(rest: Rest) -> str | None:
     """Return the address of a PDF: a text, or an object with its `url`."""
-    for name in _PDFS:
+    for name in PDF_FIELDS:
         url = _address(rest.get(name))
         if url:
-            for each in _PDFS:
+            for each in PDF_FIELDS:
                 if without_query(_address(rest.get(each))) == without_query(url):
                     _drop(rest, each, {*_ADDRESSES, *_EXPIRY})
             return url

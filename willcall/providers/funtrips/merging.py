@@ -10,7 +10,7 @@ from typing import Any
 
 from willcall.orders.ticket_identity import normalize_code
 from willcall.orders.urls import without_query
-from willcall.providers.funtrips.fields import take_codes, take_pdf
+from willcall.providers.funtrips.fields import CODE_FIELDS, PDF_FIELDS, take_codes, take_pdf
 from willcall.providers.funtrips.records import Record, RecordStatus
 from willcall.providers.funtrips.tickets import entries_of
 from willcall.providers.reading import as_text
@@ -61,7 +61,7 @@ def join_records(listed: Record, later: Record) -> Record:
     one, first = entries_of(listed.fields)
     two, second = entries_of(later.fields)
     entries, files = _join_entries(one, two)
-    fields = {**first, **{name: value for name, value in second.items() if value is not None}}
+    fields = _updated(first, second, PDF_FIELDS if take_pdf(dict(second)) else ())
     if entries:
         fields["tickets"] = entries
     latest = listed if later.status is RecordStatus.UNSTATED else later
@@ -73,8 +73,8 @@ class _Entry:
     """An entry of a record's list, what identifies it, and the address of its PDF without the query."""
 
     fields: Fields
-    marks: frozenset[tuple[str, str]]
-    has_code: bool
+    ids: frozenset[tuple[str, str]]
+    codes: frozenset[str]
     pdf: str | None
     path: str | None
 
@@ -82,37 +82,41 @@ class _Entry:
     def of(cls, fields: Fields) -> "_Entry":
         rest = dict(fields)
         codes, pdf = take_codes(rest), take_pdf(rest)
-        ids = ((name, text) for name in _TICKET_IDS if (text := as_text(fields.get(name))))
-        marks = frozenset([*ids, *(("code", normalize_code(code.value)) for code in codes)])
-        return cls(fields, marks, bool(codes), pdf, without_query(pdf))
+        ids = frozenset((name, text) for name in _TICKET_IDS if (text := as_text(fields.get(name))))
+        return cls(fields, ids, frozenset(normalize_code(code.value) for code in codes), pdf, without_query(pdf))
 
     @property
     def is_readable(self) -> bool:
-        return self.has_code or self.pdf is not None
+        return bool(self.codes) or self.pdf is not None
+
+    def is_same(self, other: "_Entry") -> bool:
+        """Return whether the two have a code in common; or an id, unless their codes differ."""
+        if self.codes and other.codes:
+            return not self.codes.isdisjoint(other.codes)
+        return not self.ids.isdisjoint(other.ids)
+
+    def has_file_of(self, other: "_Entry") -> bool:
+        """Return whether the two have the same PDF, and not different codes."""
+        same = self.path is not None and self.path == other.path
+        return same and not (self.codes and other.codes and self.codes.isdisjoint(other.codes))
 
 
 def _join_entries(listed: Sequence[Fields], later: Sequence[Fields]) -> tuple[list[Fields], list[str]]:
-    """Return the entries of a record in two answers, and the PDFs that belong to some of them, but not to which."""
+    """Return the entries of a record in two answers, and the PDFs that belong to some of them, but not to which.
+
+    A PDF without a code in one answer may be that of any code that only the other answer shows.
+    """
     one, two = [_Entry.of(entry) for entry in listed], [_Entry.of(entry) for entry in later]
     joined: dict[int, Fields] = {}
-    left = _pair(one, two, joined, lambda old, new: not old.marks.isdisjoint(new.marks))
-    left = _pair(one, left, joined, lambda old, new: old.path is not None and old.path == new.path)
-    unmatched = [entry for index, entry in enumerate(one) if index not in joined]
-    (old, blank_old), (new, blank_new) = _split(unmatched), _split(left)
+    left = _pair(one, two, joined, _Entry.is_same)
+    left = _pair(one, left, joined, _Entry.has_file_of)
+    old, new = _split(entry for index, entry in enumerate(one) if index not in joined), _split(left)
+    kept = [*old.coded, *new.coded, *old.files[len(new.coded) :], *new.files[len(old.coded) :]]
+    files = [*old.files[: len(new.coded)], *new.files[: len(old.coded)]]
     # A ticket that one answer shows without a code and a file is one of those that the other shows with them.
-    blank_old, blank_new = (
-        [entry for entry in unmatched if entry not in old],
-        [entry for entry in left if entry not in new],
-    )
-    placeholders = [*blank_old[len(new) :], *blank_new[len(old) :]]
-    kept = [joined.get(index, entry.fields) for index, entry in enumerate(one) if index in joined or entry.is_readable]
-    if old and new and (_are_files(old) != _are_files(new)):
-        # One answer shows the codes, the other the files of the same tickets.
-        codes, files = (new, old) if _are_files(old) else (old, new)
-        chosen = codes if len(codes) >= len(files) else files
-        kept = [*joined.values(), *(entry.fields for entry in (*chosen, *placeholders))]
-        return kept, [entry.pdf for entry in files if entry.pdf and chosen is codes]
-    return [*kept, *(entry.fields for entry in (*new, *placeholders))], []
+    blank = [*old.blank[new.readable :], *new.blank[old.readable :]]
+    entries = [joined[index] for index in sorted(joined)] + [entry.fields for entry in (*kept, *blank)]
+    return entries, [entry.pdf for entry in files if entry.pdf]
 
 
 def _pair(
@@ -128,19 +132,38 @@ def _pair(
         if index is None:
             left.append(new)
         else:
-            known = {name: value for name, value in new.fields.items() if value is not None}
-            joined[index] = {**listed[index].fields, **known}
+            old = listed[index]
+            replaced = {*(PDF_FIELDS if new.pdf else ()), *(CODE_FIELDS if new.codes >= old.codes else ())}
+            joined[index] = _updated(old.fields, new.fields, replaced)
     return left
 
 
-def _split(entries: Iterable[_Entry]) -> tuple[list[_Entry], list[_Entry]]:
-    """Return the entries with a code or a PDF, and the others."""
+def _updated(fields: Fields, later: Fields, replaced: Iterable[str]) -> dict[str, Any]:
+    """Return fields without those that are `replaced`, and with the later ones that are not null."""
+    kept = {name: value for name, value in fields.items() if name not in replaced}
+    return {**kept, **{name: value for name, value in later.items() if value is not None}}
+
+
+@dataclass(frozen=True, slots=True)
+class _Split:
+    """Entries with a code, those with a PDF alone, and those with neither."""
+
+    coded: Sequence[_Entry]
+    files: Sequence[_Entry]
+    blank: Sequence[_Entry]
+
+    @property
+    def readable(self) -> int:
+        return len(self.coded) + len(self.files)
+
+
+def _split(entries: Iterable[_Entry]) -> _Split:
     every = list(entries)
-    return [one for one in every if one.is_readable], [one for one in every if not one.is_readable]
-
-
-def _are_files(entries: Sequence[_Entry]) -> bool:
-    return not any(entry.has_code for entry in entries)
+    return _Split(
+        coded=[entry for entry in every if entry.codes],
+        files=[entry for entry in every if entry.pdf and not entry.codes],
+        blank=[entry for entry in every if not entry.is_readable],
+    )
 
 
 def _is_same(record: Record, other: Record) -> bool:

@@ -103,8 +103,8 @@ def checkouts(draw: st.DrawFn, names: Iterable[str]) -> list[Checkout]:
 
 
 @st.composite
-def entry(draw: st.DrawFn, person: Person, *, with_files: bool) -> tuple[dict[str, Any], bool]:
-    """One ticket as an answer shows it, and whether it can be used."""
+def entry(draw: st.DrawFn, person: Person, signature: int, *, with_files: bool) -> tuple[dict[str, Any], bool]:
+    """One ticket as an answer shows it, and whether it can be used. Each answer signs all its addresses alike."""
     fields: dict[str, Any] = {name: draw(JUNK) for name in draw(st.lists(st.sampled_from(PLAIN), max_size=3))}
     shows_code = person.has_code and (not person.ids or draw(st.booleans()))
     shows_file = with_files and (not person.has_code or draw(st.booleans()))
@@ -122,7 +122,7 @@ def entry(draw: st.DrawFn, person: Person, *, with_files: bool) -> tuple[dict[st
             "qr": {"barcode": None, "qr_code": code},
         }[form]
     if shows_file:
-        url = f"https://files.example/{person.number}.pdf?X-Signature={draw(st.integers(1, 9))}"
+        url = f"https://files.example/{person.number}.pdf?X-Signature={signature}"
         fields |= draw(st.sampled_from([{"pdf_url": url}, {"pdf": {"url": url, "expires_at": "soon"}}, {"pdf": url}]))
     if draw(st.booleans()):
         fields["deliverable"] = draw(st.sampled_from([True, None, 1, "yes", []]))
@@ -131,12 +131,12 @@ def entry(draw: st.DrawFn, person: Person, *, with_files: bool) -> tuple[dict[st
 
 
 @st.composite
-def record(draw: st.DrawFn, checkout: Checkout, *, with_files: bool) -> tuple[dict[str, Any], set[int]]:
+def record(draw: st.DrawFn, checkout: Checkout, signature: int, *, with_files: bool) -> tuple[dict[str, Any], set[int]]:
     """A record as an answer shows it, and the people whose tickets it has."""
     people = draw(st.lists(st.sampled_from(checkout.people), max_size=6))
     entries, usable = [], set()
     for person in people:
-        fields, is_usable = draw(entry(person, with_files=with_files or not person.has_code))
+        fields, is_usable = draw(entry(person, signature, with_files=with_files or not person.has_code))
         entries.append(fields)
         usable |= {person.number} if is_usable else set()
     fields = {"checkout_id": checkout.name, "tickets": entries, "status": checkout.word}
@@ -162,7 +162,7 @@ def providers(draw: st.DrawFn, every: list[Checkout], filters: dict[str, str], d
         records, numbers = [], {}
         for checkout in draw(st.permutations(every)):
             for _ in range(draw(st.integers(0, 2))):
-                fields, people = draw(record(checkout, with_files=False))
+                fields, people = draw(record(checkout, page, with_files=False))
                 records.append(fields)
                 numbers.setdefault(checkout.name, set()).update(people)
         following = None if page == last else f"p{page + 1}"
@@ -172,7 +172,7 @@ def providers(draw: st.DrawFn, every: list[Checkout], filters: dict[str, str], d
             add(filters | ({"cursor": f"p{page}"} if page else {}), body, numbers)
     for checkout in details:
         if draw(st.integers(0, 5)):
-            fields, people = draw(record(checkout, with_files=True))
+            fields, people = draw(record(checkout, last + 1, with_files=True))
             add({"checkout_id": checkout.name}, [fields], {checkout.name: people})
     return Provider(answers, contents)
 

@@ -22,15 +22,17 @@ Fields = Mapping[str, Any]
 
 
 def join_pages(pages: Iterable[Sequence[Record]]) -> list[Record]:
-    """Return the records of all pages; one that several pages show is joined.
+    """Return the records of all pages; one that is shown several times, by its id, is joined.
 
-    What one page repeats stays as it is: whoever counts its tickets must see that.
+    Of records without an id, one that is equal to one of an earlier page is the same. What one page repeats stays as it
+    is: whoever counts its tickets must see that.
     """
     result: list[Record] = []
     for records in pages:
         earlier = len(result)
         for record in records:
-            known = next((index for index in range(earlier) if _is_same(record, result[index])), None)
+            alike = (index for index, other in enumerate(result) if _is_same(record, other, equal=index < earlier))
+            known = next(alike, None)
             if known is None:
                 result.append(record)
             else:
@@ -106,7 +108,7 @@ def _join_entries(listed: Sequence[Fields], later: Sequence[Fields]) -> tuple[li
 
     A PDF without a code in one answer may be that of any code that only the other answer shows.
     """
-    one, two = [_Entry.of(entry) for entry in listed], [_Entry.of(entry) for entry in later]
+    one, two = _distinct(listed), _distinct(later)
     joined: dict[int, Fields] = {}
     left = _pair(one, two, joined, _Entry.is_same)
     left = _pair(one, left, joined, _Entry.has_file_of)
@@ -117,6 +119,18 @@ def _join_entries(listed: Sequence[Fields], later: Sequence[Fields]) -> tuple[li
     blank = [*old.blank[new.readable :], *new.blank[old.readable :]]
     entries = [joined[index] for index in sorted(joined)] + [entry.fields for entry in (*kept, *blank)]
     return entries, [entry.pdf for entry in files if entry.pdf]
+
+
+def _distinct(entries: Iterable[Fields]) -> list[_Entry]:
+    """Return the entries, but a PDF that nothing but its address identifies only once."""
+    result: list[_Entry] = []
+    urls: set[str | None] = set()
+    for entry in map(_Entry.of, entries):
+        bare = entry.pdf if not entry.codes and not entry.ids else None
+        if bare is None or bare not in urls:
+            result.append(entry)
+        urls.add(bare)
+    return result
 
 
 def _pair(
@@ -166,13 +180,13 @@ def _split(entries: Iterable[_Entry]) -> _Split:
     )
 
 
-def _is_same(record: Record, other: Record) -> bool:
-    """Return whether two answers show the same record: by its id, otherwise because they are equal."""
+def _is_same(record: Record, other: Record, *, equal: bool = True) -> bool:
+    """Return whether two records are the same: by their id; without one if they are equal, should that count."""
     ids = [[as_text(one.fields.get(name)) for name in _RECORD_IDS] for one in (record, other)]
     if any(ids[0]) or any(ids[1]):
         same = any(one is not None and one == two for one, two in zip(*ids, strict=True))
         return same and (record.checkout == other.checkout or None in {record.checkout, other.checkout})
     try:
-        return record.fields == other.fields
+        return equal and record.fields == other.fields
     except RecursionError:
         return False

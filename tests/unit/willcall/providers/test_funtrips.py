@@ -1,8 +1,10 @@
 """The Funtrips adapter."""
 
 import json
+import re
 from base64 import b64decode
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from willcall.orders.outcomes import (
     Unavailable,
     outcome_name,
 )
+from willcall.orders.serialization import ticket_schema
 from willcall.providers.base import AccessToken, OrderQuery
 from willcall.providers.funtrips import ADAPTER
 from willcall.providers.funtrips.credentials import FuntripsCredentials
@@ -339,6 +342,23 @@ def test_the_list_is_bounded() -> None:
 @pytest.mark.parametrize(("document", "status"), [([record()], 500), ([record()], 202), ("x", 200), ([1], 200)])
 def test_a_list_that_cannot_be_read_lists_nothing(document: Any, status: int) -> None:
     assert ADAPTER.listing.read_list(respond(document, status)) == []
+
+
+def test_the_example_in_the_docs_is_true() -> None:
+    page = Path(__file__).parents[4] / "docs" / "providers" / "funtrips.md"
+    shown, expected = (json.loads(block) for block in re.findall(r"```json\n(.*?)```", page.read_text(), re.DOTALL))
+    outcome = ADAPTER.read_status(OrderQuery("chk_8f2a"), respond(shown))
+    assert isinstance(outcome, Issued)
+    [ticket] = outcome.tickets
+    assert without_nulls(ticket_schema(ticket).to_json()) == expected
+
+
+def without_nulls(document: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: without_nulls(value) if isinstance(value, dict) else value
+        for name, value in document.items()
+        if value is not None
+    }
 
 
 def test_polling_follows_the_guide() -> None:

@@ -204,6 +204,8 @@ def _is_read(entry: object) -> bool:
 
 
 def _address(value: object) -> str | None:
+    """Return the web address of a text or an object, also one in a list of its own."""
+    value = value[0] if isinstance(value, list) and len(value) == 1 else value
     inner = as_object(value)
     urls = (as_web_url(value), *(as_web_url(inner.get(name)) for name in _ADDRESSES))
     return next((url for url in urls if url), None)

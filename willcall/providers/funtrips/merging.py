@@ -106,15 +106,18 @@ class _Entry:
 def _join_entries(listed: Sequence[Fields], later: Sequence[Fields]) -> tuple[list[Fields], list[str]]:
     """Return the entries of a record in two answers, and the PDFs that belong to some of them, but not to which.
 
-    A PDF without a code in one answer may be that of any code that only the other answer shows.
+    A PDF without a code in one answer may be that of any code that only the other answer shows, unless both answers
+    name ids.
     """
     one, two = _distinct(listed), _distinct(later)
     joined: dict[int, Fields] = {}
     left = _pair(one, two, joined, _Entry.is_same)
     left = _pair(one, left, joined, _Entry.has_file_of)
-    old, new = _split(entry for index, entry in enumerate(one) if index not in joined), _split(left)
-    kept = [*old.coded, *new.coded, *old.files[len(new.coded) :], *new.files[len(old.coded) :]]
-    files = [*old.files[: len(new.coded)], *new.files[: len(old.coded)]]
+    named = any(entry.ids for entry in one) and any(entry.ids for entry in two)
+    old = _split((entry for index, entry in enumerate(one) if index not in joined), by_id=named)
+    new = _split(left, by_id=named)
+    kept = [*old.known, *new.known, *old.files[len(new.known) :], *new.files[len(old.known) :]]
+    files = [*old.files[: len(new.known)], *new.files[: len(old.known)]]
     # A ticket that one answer shows without a code and a file is one of those that the other shows with them.
     blank = [*old.blank[new.readable :], *new.blank[old.readable :]]
     entries = [joined[index] for index in sorted(joined)] + [entry.fields for entry in (*kept, *blank)]
@@ -160,22 +163,24 @@ def _updated(fields: Fields, later: Fields, replaced: Iterable[str]) -> dict[str
 
 @dataclass(frozen=True, slots=True)
 class _Split:
-    """Entries with a code, those with a PDF alone, and those with neither."""
+    """Entries that are certainly tickets of their own, those with a PDF alone, and those with neither."""
 
-    coded: Sequence[_Entry]
+    known: Sequence[_Entry]
     files: Sequence[_Entry]
     blank: Sequence[_Entry]
 
     @property
     def readable(self) -> int:
-        return len(self.coded) + len(self.files)
+        return len(self.known) + len(self.files)
 
 
-def _split(entries: Iterable[_Entry]) -> _Split:
+def _split(entries: Iterable[_Entry], *, by_id: bool) -> _Split:
+    """Split entries. `by_id`: one with another id is another ticket."""
     every = list(entries)
+    known = [bool(entry.codes or (by_id and entry.ids and entry.pdf)) for entry in every]
     return _Split(
-        coded=[entry for entry in every if entry.codes],
-        files=[entry for entry in every if entry.pdf and not entry.codes],
+        known=[entry for entry, is_known in zip(every, known, strict=True) if is_known],
+        files=[entry for entry, is_known in zip(every, known, strict=True) if entry.pdf and not is_known],
         blank=[entry for entry in every if not entry.is_readable],
     )
 

@@ -278,6 +278,17 @@ def test_files_without_codes_are_not_counted_beside_the_codes() -> None:
     assert [one.url for one in outcome.documents] == ["https://files.example/1.pdf", "https://files.example/2.pdf"]
 
 
+def test_tickets_with_other_ids_are_other_tickets_whatever_each_answer_shows() -> None:
+    files = [{"ticket_id": f"t{n}", "pdf_url": f"https://files.example/{n}.pdf"} for n in (2, 3)]
+    answers = {
+        USER: {"items": [record("c1", tickets=[{"ticket_id": "t1", "barcode": "A"}])]},
+        CHECKOUT: [record("c1", tickets=files)],
+    }
+    outcome, _ = talk(replace(QUERY, quantity=3), answers)
+    assert isinstance(outcome, Issued)
+    assert len(outcome.tickets) == 3
+
+
 def test_a_ticket_without_code_and_file_is_looked_up() -> None:
     answers = {
         USER: {"items": [record("c1", tickets=[{"ticket_id": "t1"}, {"seat": "4"}])]},

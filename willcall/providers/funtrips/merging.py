@@ -4,6 +4,7 @@ Two answers about a record are never added up: a ticket that both show counts on
 the other its file.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,15 +29,23 @@ def join_pages(pages: Iterable[Sequence[Record]]) -> list[Record]:
     is: whoever counts its tickets must see that.
     """
     result: list[Record] = []
+    by_id: dict[tuple[str, str], list[int]] = defaultdict(list)
+    anonymous: list[int] = []
     for records in pages:
-        earlier = len(result)
+        earlier = list(anonymous)
         for record in records:
-            alike = (index for index, other in enumerate(result) if _is_same(record, other, equal=index < earlier))
-            known = next(alike, None)
-            if known is None:
-                result.append(record)
-            else:
+            ids = _ids(record)
+            candidates = sorted({index for each in ids for index in by_id[each]}) if ids else earlier
+            same = _is_same if ids else _is_equal
+            known = next((index for index in candidates if same(record, result[index])), None)
+            if known is not None:
                 result[known] = join_records(result[known], record)
+                continue
+            for each in ids:
+                by_id[each].append(len(result))
+            if not ids:
+                anonymous.append(len(result))
+            result.append(record)
     return result
 
 
@@ -185,13 +194,21 @@ def _split(entries: Iterable[_Entry], *, by_id: bool) -> _Split:
     )
 
 
-def _is_same(record: Record, other: Record, *, equal: bool = True) -> bool:
-    """Return whether two records are the same: by their id; without one if they are equal, should that count."""
-    ids = [[as_text(one.fields.get(name)) for name in _RECORD_IDS] for one in (record, other)]
-    if any(ids[0]) or any(ids[1]):
-        same = any(one is not None and one == two for one, two in zip(*ids, strict=True))
-        return same and (record.checkout == other.checkout or None in {record.checkout, other.checkout})
+def _is_same(record: Record, other: Record) -> bool:
+    """Return whether two answers show the same record: by its id, otherwise because they are equal."""
+    one, two = _ids(record), _ids(other)
+    if one or two:
+        checkouts = {record.checkout, other.checkout} - {None}
+        return not one.isdisjoint(two) and len(checkouts) <= 1
+    return _is_equal(record, other)
+
+
+def _is_equal(record: Record, other: Record) -> bool:
     try:
-        return equal and record.fields == other.fields
+        return record.fields == other.fields
     except RecursionError:
         return False
+
+
+def _ids(record: Record) -> set[tuple[str, str]]:
+    return {(name, text) for name in _RECORD_IDS if (text := as_text(record.fields.get(name)))}

@@ -8,9 +8,8 @@ https://docs.funtrips.io · https://docs.funtrips.io/reference/adminlistuserfulf
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
-from functools import cached_property
 from typing import Any
 
 from willcall.http.messages import Response
@@ -56,7 +55,7 @@ STATUSES: Mapping[str, RecordStatus] = {
 ENDED = frozenset({RecordStatus.FAILED, RecordStatus.CANCELLED})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Record:
     """One fulfilment record, with its status word and the meaning of that.
 
@@ -67,16 +66,17 @@ class Record:
     word: str | None
     status: RecordStatus
     files: tuple[str, ...] = ()
+    _read: dict[float, RecordTickets] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def checkout(self) -> str | None:
         """The checkout that it belongs to, if it names one."""
         return as_text(self.fields.get("checkout_id"))
 
-    @cached_property
+    @property
     def tickets(self) -> RecordTickets:
         """Its tickets, of any age."""
-        return read_tickets(self.fields, self.files)
+        return self.tickets_since(-math.inf)
 
     @property
     def has_tickets(self) -> bool:
@@ -119,7 +119,9 @@ class Record:
 
     def tickets_since(self, bought_at: float) -> RecordTickets:
         """Return its tickets, without those that are older than an order."""
-        return self.tickets if bought_at == -math.inf else read_tickets(self.fields, self.files, bought_at)
+        if bought_at not in self._read:
+            self._read[bought_at] = read_tickets(self.fields, self.files, bought_at)
+        return self._read[bought_at]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,13 @@
 """Poll expired orders once more, and orders whose status differs from the provider's list."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from functools import partial
 
 import structlog
 
 from schedules.run import BATCH, Run
-from willcall.http.messages import Response
+from willcall.http.messages import Request, Response
 from willcall.orders.hints import FALLBACK_WAIT, hint_seconds
 from willcall.orders.model import Order, Status, can_become
 from willcall.orders.outcomes import Cancelled, Declined, Issued, Outcome, Throttled
@@ -27,14 +28,26 @@ log = structlog.get_logger(__name__)
 LOOK_BACK = 86_400.0
 #: Seconds for which a list waits for its token. Afterwards its slot stays booked for the next run.
 TOKEN_PATIENCE = 2.0
-#: Most pages of a list that a run reads.
-MAX_PAGES = 20
+
+#: Pages of an account's list that one run reads.
+MOST_PAGES = 20
+
+_Address = tuple[str, tuple[tuple[str, str], ...]]
 
 _MEANS: dict[type[Outcome], Status] = {
     Issued: Status.FULFILLED,
     Declined: Status.FAILED,
     Cancelled: Status.CANCELLED,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """A page of a list. After the `last` one nothing more may be requested, whatever it links to."""
+
+    request: Request = field(repr=False)
+    response: Response = field(repr=False)
+    last: bool
 
 
 def reconcile(run: Run) -> dict[str, int]:
@@ -72,57 +85,46 @@ def _check(context: Context, order_id: str, now: float) -> bool:
 
 def _compare_list(run: Run, account: Account) -> int:
     """Poll the orders whose status differs in the provider's list, if it has one. Returns how many."""
-    context, stores = run.context, run.context.stores
-    since = stores.accounts.now() - LOOK_BACK
     listing = account.adapter.listing
-    if listing is None or listing.list_request(account.credentials, None, since) is None:
-        return 0
-    if stores.accounts.is_list_postponed(account.key):
+    if listing is None:
         return 0
     differing = 0
-    for response in _pages(context, account, listing, since):
-        for entry in listing.read_list(response):
+    for page in _pages(run, account, listing):
+        for entry in listing.read_list(page):
             if not run.may_continue():
                 return differing
             differing += run.try_item(
                 f"{account.key} {entry.reference}",
-                partial(_poll_if_different, context, account, entry),
+                partial(_poll_if_different, run.context, account, entry),
                 account=account.key,
             )
     return differing
 
 
-def _pages(context: Context, account: Account, listing: OrderLister, since: float) -> Iterator[Response]:
-    """Yield the pages of the list, as far as tokens are free; the next run begins anew."""
-    page: Response | None = None
-    for _ in range(MAX_PAGES):
-        token = take_token(context, account, BookingKind.LIST, "reconcile", TOKEN_PATIENCE)
-        if isinstance(token, NoToken):
-            return
-        response = _list(context, account, listing, since, claimed=token.claimed, after=page)
-        if isinstance(response, RetrySoon):
-            return
-        _note_hint(context, account, response)
-        if not isinstance(response, Response):
-            log.warning("list unavailable", account=account.key)
-            return
-        yield response
-        page = response
-        if status_outcome(page) is not None or listing.next_page(account.credentials, None, page) is None:
-            return
+def _pages(run: Run, account: Account, listing: OrderLister) -> Iterator[Response]:
+    """Iterate over the pages of an account's list, at most `MOST_PAGES`, as long as the provider allows it.
 
-
-def _note_hint(context: Context, account: Account, response: Response | Outcome) -> None:
-    """Come back to the list only when its response allows it."""
-    stores = context.stores
-    outcome = status_outcome(response) if isinstance(response, Response) else response
-    hint = retry_after(response) if isinstance(response, Response) else response.retry_after
-    wait = hint_seconds(hint, fallback=FALLBACK_WAIT)
-    if wait:
-        stores.accounts.postpone_list(account.key, wait)
-    # A gateway that rejects only the list must not stop the account.
-    if isinstance(outcome, Throttled) and not outcome.by_gateway:
-        report_throttle(context, account, outcome.retry_after, stores.accounts.now(), why=outcome.detail)
+    Each page takes a token. The last one without a token leaves its slot booked for the next run.
+    """
+    since = run.context.stores.accounts.now() - LOOK_BACK
+    if listing.list_request(account.credentials, None, since) is None:
+        return
+    if run.context.stores.accounts.is_list_postponed(account.key):
+        return
+    seen: set[_Address] = set()
+    request: Request | None = None
+    while run.may_continue():
+        page = _read_page(run.context, account, listing, since, request)
+        if page is None:
+            return
+        yield page.response
+        seen.add(_address(page.request))
+        request = listing.next_page(page.request, page.response)
+        if request is None or page.last:
+            return
+        if not account.is_own_url(request.url) or _address(request) in seen or len(seen) >= MOST_PAGES:
+            log.warning("list read in part", account=account.key, pages=len(seen))
+            return
 
 
 def _poll_if_different(context: Context, account: Account, entry: ListedOrder) -> bool:
@@ -135,21 +137,54 @@ def _poll_if_different(context: Context, account: Account, entry: ListedOrder) -
     return any(polled)
 
 
-def _list(
-    context: Context, account: Account, listing: OrderLister, since: float, *, claimed: float, after: Response | None
-) -> Response | Outcome | RetrySoon:
-    """Return the first page of the provider's list, or the one after a page, or why there is none."""
-    authorization = authorize(context, account, claimed)
+def _read_page(
+    context: Context, account: Account, listing: OrderLister, since: float, following: Request | None
+) -> _Page | None:
+    """Read a following page, or else the first one. Returns `None` if there is no response."""
+    token = take_token(context, account, BookingKind.LIST, "reconcile", TOKEN_PATIENCE)
+    if isinstance(token, NoToken):
+        return None
+    authorization = authorize(context, account, token.claimed)
+    if isinstance(authorization, RetrySoon):
+        return None
     if not isinstance(authorization, Authorization):
-        return authorization
-    credentials, token = account.credentials, authorization.token
-    if after is None:
-        request = listing.list_request(credentials, token, since)
-    else:
-        request = listing.next_page(credentials, token, after)
-    if request is None or not request.url.startswith(f"{credentials.base_url}/"):
-        return RetrySoon()
-    return RetrySoon() if context.throttles.blocks(account.bucket, claimed) else context.exchange(account, request)
+        _give_up(context, account, authorization)
+        return None
+    request = following or listing.list_request(account.credentials, authorization.token, since)
+    if request is None or context.throttles.blocks(account.bucket, token.claimed):
+        return None
+    response = context.exchange(account, request)
+    if not isinstance(response, Response):
+        _give_up(context, account, response)
+        return None
+    waits = _postpone(context, account, retry_after(response))
+    outcome = status_outcome(response)
+    _report(context, account, outcome)
+    return _Page(request, response, last=waits or outcome is not None)
+
+
+def _give_up(context: Context, account: Account, outcome: Outcome) -> None:
+    _postpone(context, account, outcome.retry_after)
+    _report(context, account, outcome)
+    log.warning("list unavailable", account=account.key)
+
+
+def _postpone(context: Context, account: Account, hint: float | None) -> bool:
+    """Postpone the next list of an account as long as the provider asked. Returns whether it did."""
+    wait = hint_seconds(hint, fallback=FALLBACK_WAIT)
+    if wait:
+        context.stores.accounts.postpone_list(account.key, wait)
+    return bool(wait)
+
+
+def _report(context: Context, account: Account, outcome: Outcome | None) -> None:
+    """Report a throttle. A gateway that rejects only the list must not stop the account."""
+    if isinstance(outcome, Throttled) and not outcome.by_gateway:
+        report_throttle(context, account, outcome.retry_after, context.stores.accounts.now(), why=outcome.detail)
+
+
+def _address(request: Request) -> _Address:
+    return request.url, tuple(sorted(request.params.items()))
 
 
 def _poll(context: Context, order: Order) -> bool:

@@ -25,8 +25,8 @@ def outcome_of(
 ) -> Outcome:
     """Return the outcome of a conversation that begins with a response.
 
-    `further`: the JSON of later responses by the path of the request, or `None` for no response. Any other request is
-    forbidden, as it is for a user who did not create the order.
+    `further`: the JSON of later responses by the path of the request, or `None` for no response. Any other request gets
+    a 404.
     """
     adapter, answers = ADAPTERS[name], further or {}
     credentials = adapter.credentials.model_validate(TABLES[name][kind])
@@ -34,7 +34,7 @@ def outcome_of(
     def send(request: Request) -> Response | None:
         path = urlsplit(request.url).path
         if path not in answers:
-            return Response(403, {}, b"", response.received_at)
+            return Response(404, {}, b"", response.received_at)
         if answers[path] is None:
             return None
         return Response(200, {}, _bytes(answers[path]), response.received_at)

@@ -29,7 +29,7 @@ KEYS = {"status", "headers", "reference", "quantity", "headless", "received_at",
 #: Where a case is from, and the address of that page.
 KEYS |= {"source", "address"}
 #: Providers whose cases all say where they are from.
-SAID = {"tiqets", "tixstock", "voordemensen", "paylogic"}
+SAID = {"funtrips", "tiqets", "tixstock", "voordemensen", "paylogic"}
 #: Later responses of the conversation, by path.
 KEYS |= {"further"}
 
@@ -95,9 +95,11 @@ def _compare(outcome: Outcome, expected: dict[str, Any]) -> None:
 
 
 def _value(outcome: Any, field: str) -> Any:
-    """The value of a field; of what an order needs, the attention and the time by which it is done."""
+    """The value of a field; of what an order needs, the attention and the time; of a document, the kind and address."""
     if field == "needed_by":
         return outcome.needs and outcome.needs.until
+    if field == "documents":
+        return [{"kind": document.kind, "url": document.url} for document in outcome.documents]
     return attention_of(outcome) if field == "attention" else getattr(outcome, field)
 
 

@@ -6,11 +6,13 @@ ticket that was pushed and is also listed is stored as the pushed one, with its 
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import replace
 
 from willcall.orders.matching import MAX_PAIRS, maximum_matching
 from willcall.orders.model import Ticket, TicketStatus
 from willcall.orders.seating import Seating, seating_of
 from willcall.orders.ticket_admissions import group_certain_admissions
+from willcall.orders.ticket_documents import attach_file, stored_file
 from willcall.orders.ticket_identity import (
     PUSHED,
     Tickets,
@@ -19,6 +21,7 @@ from willcall.orders.ticket_identity import (
     identity_marks,
     listed_copies,
     listed_urls,
+    normalize_code,
     with_listed_copies,
     without_duplicates,
 )
@@ -64,10 +67,11 @@ def merge_polled(present: Sequence[Ticket], polled: Sequence[Ticket], *, final: 
 
     These are the listed tickets and the ones that were pushed before, which a poll may not list. A listed copy of a
     pushed ticket is dropped, as the pushed file is stored already. Where more are listed than were pushed and it is
-    unclear which is the copy, all stay. The list replaces an earlier one, but a `final` order never loses a ticket.
+    unclear which is the copy, all stay. The list replaces an earlier one, but a `final` order never loses a ticket. A
+    list that names no file of a ticket takes nothing away: the ticket keeps the one that it had.
     """
     pushed = [ticket for ticket in present if ticket.extra.get(PUSHED)]
-    polled = without_duplicates(polled)
+    polled = _with_known_files(present, without_duplicates(polled))
     copies = _copies(pushed, polled)
     result = [ticket for index, ticket in enumerate(polled) if index not in copies]
     for index, ticket in enumerate(pushed):
@@ -76,6 +80,30 @@ def merge_polled(present: Sequence[Ticket], polled: Sequence[Ticket], *, final: 
         listed = [ticket for ticket in present if not ticket.extra.get(PUSHED)]
         result = [*_not_listed(listed, polled), *result]
     return tuple(result)
+
+
+def _with_known_files(present: Sequence[Ticket], polled: Sequence[Ticket]) -> Tickets:
+    """Return the listed tickets; one without a file has that of the same ticket in an earlier list, and its address."""
+    index = _index(present, identity_marks)
+
+    def known(ticket: Ticket) -> Ticket:
+        if ticket.url or ticket.document:
+            return ticket
+        alike = (present[each] for each in _found(index, identity_marks(ticket)))
+        old = next((old for old in alike if old.url and _is_same_part(old, ticket)), None)
+        if old is None:
+            return ticket
+        file = stored_file(old)
+        ticket = replace(ticket, url=old.url)
+        return attach_file(ticket, file) if file else ticket
+
+    return tuple(map(known, polled))
+
+
+def _is_same_part(old: Ticket, ticket: Ticket) -> bool:
+    """Return whether two tickets are the same part of an entrance: of one kind, with the same code, and not pushed."""
+    alike = old.comparison_kind is ticket.comparison_kind and not old.extra.get(PUSHED)
+    return alike and normalize_code(old.code or "") == normalize_code(ticket.code or "")
 
 
 def _index(tickets: Sequence[Ticket], marks: Callable[[Ticket], Iterable[Hashable]]) -> dict[Hashable, list[int]]:

@@ -81,11 +81,11 @@ class OrderLister(Protocol):
     def list_request(self, credentials: Any, access_token: str | None, since: float, /) -> Request | None:
         """Return the request for the orders changed since `since` (epoch), or `None` if the account has no list."""
 
-    def next_page(self, credentials: Any, access_token: str | None, response: Response, /) -> Request | None:
-        """Return the request for the page after this one, or `None` after the last."""
-
     def read_list(self, response: Response, /) -> list[ListedOrder]:
-        """Return the entries of a page that can be read. Never raises."""
+        """Return the entries of a page of the list that can be read. Never raises."""
+
+    def next_page(self, request: Request, response: Response, /) -> Request | None:
+        """Return the request for the page after the one with this request and response, or `None`. Never raises."""
 
 
 class UserLists(Protocol):
@@ -186,6 +186,10 @@ class Account:
     def bucket(self) -> str:
         """The name of the account's token bucket, which accounts with a shared rate have in common."""
         return self.rate.bucket(self.key)
+
+    def is_own_url(self, url: str) -> bool:
+        """Return whether a URL is the provider's, so that it may be sent the account's credentials."""
+        return url.startswith(f"{self.credentials.base_url}/")
 
     def for_user(self, credentials: Mapping[str, str]) -> "Account":
         """Return the account with the credentials of one user in place of its own.

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from willcall.simulator.providers import REGISTRY
-from willcall.simulator.providers.funtrips import SINCE_PARAMETER
+from willcall.simulator.providers.funtrips import SINCE, UNTIL
 
 #: The path prefix of each provider.
 PREFIXES = {
@@ -33,7 +33,7 @@ def account_tables(url: str) -> dict[str, dict[str, dict[str, Any]]]:
             del credentials[field]
         if name == "funtrips":
             credentials["token_url"] = f"{base['base_url']}/oauth/token"
-            credentials["since_parameter"] = SINCE_PARAMETER
+            credentials |= {"since_parameter": SINCE, "until_parameter": UNTIL}
         tables[name]["default"] = base | credentials
     return tables
 

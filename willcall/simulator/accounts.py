@@ -94,6 +94,7 @@ class SimulatedAccount:
         self._jitter = jitter
         self._users: dict[str, list[SimulatedOrder]] = {}
         self._tickets: dict[str, tuple[SimulatedOrder, int]] = {}
+        self._checkouts: dict[str, SimulatedOrder] = {}
         self._derived: dict[str, SimulatedOrder] = {}
         self._throttles: deque[tuple[float, float]] = deque()
         self._faults = {
@@ -117,6 +118,7 @@ class SimulatedAccount:
             self._users.setdefault(script.external_user_id, []).append(order)
         for index, alias in enumerate(self.provider.aliases(script, order.secrets)):
             self._tickets[alias] = (order, index)
+        self._checkouts |= dict.fromkeys(self.provider.checkouts(script, order.secrets), order)
         return order
 
     def remove(self, reference: str) -> None:
@@ -126,10 +128,11 @@ class SimulatedAccount:
         for orders in self._users.values():
             orders[:] = [each for each in orders if each is not order]
         self._tickets = {alias: each for alias, each in self._tickets.items() if each[0] is not order}
+        self._checkouts = {alias: each for alias, each in self._checkouts.items() if each is not order}
 
     def find(self, reference: str) -> SimulatedOrder | None:
         """Return what a reference names: a scripted order, a user with orders, or a ticket of an order."""
-        known = self.orders.get(reference) or self._derived.get(reference)
+        known = self.orders.get(reference) or self._checkouts.get(reference) or self._derived.get(reference)
         if known:
             return known
         derived = None

@@ -180,7 +180,9 @@ class RequestHandler:
 
     def _list(self, account: SimulatedAccount) -> SimulatedResponse:
         """Return the response to a request for the account's orders."""
-        response, listed = self._provider.list_response(self._request, self._snapshots(account.orders.values()))
+        response, listed = self._provider.list_response(
+            self._request, self._snapshots(account.orders.values()), account.script.list_page_size
+        )
         references = {snapshot.order.reference for snapshot in listed}
         self._shown = [(order, status) for order, status in self._shown if order.script.reference in references]
         response.order_status = combined_status([snapshot.status for snapshot in listed]) if listed else None
@@ -202,6 +204,8 @@ class RequestHandler:
         members = account.orders_of_user(order.script.reference) or [order]
         snapshots = self._snapshots(members, UNKNOWN_WORD if unknown else None)
         response = self._provider.order_response(self._route, snapshots)
+        shown = {snapshot.order.reference for snapshot in self._provider.shown_on(self._route, snapshots)}
+        self._shown = [(each, status) for each, status in self._shown if each.script.reference in shown]
         if not unknown:
             response.order_status = combined_status([snapshot.status for snapshot in snapshots])
         if fault is not None and fault.do == "token_expired":

@@ -25,6 +25,7 @@ from willcall.simulator.documents import FileForm
 Encoding = Literal["standard", "url", "unpadded", "lines", "data"]
 ProviderName = Literal["funtrips", "tiqets", "tixstock", "voordemensen", "paylogic"]
 HintForm = Literal["seconds", "date", "iso", "epoch", "epoch_ms"]
+NextPage = Literal["next_cursor", "cursor", "next", "pagination", "links", "_links"]
 ContentCoding = Literal["gzip", "gzip_members", "gzip_padded", "zlib", "deflate"]
 ScriptedEnd = Literal["fulfilled", "failed", "cancelled", "never"]
 ExpectedStatus = Literal["fulfilled", "failed", "cancelled", "expired"]
@@ -80,7 +81,7 @@ class StatusFault(_Fault):
     """
 
     do: Literal["status"]
-    status: Literal[400, 401, 403, 404, 409, 418, 429, 500, 502, 503]
+    status: Literal[202, 400, 401, 403, 404, 409, 418, 429, 500, 502, 503]
     gateway: bool = False
 
 
@@ -202,6 +203,17 @@ class OrderScript(_ScriptModel):
     issued_ago: NonNegativeFloat | None = None
     #: funtrips and paylogic: how many times each record or ticket of the order is listed.
     listed_times: PositiveInt = 1
+    #: funtrips: the form of a record. "nested" has objects for barcode, validity and PDF, an event and a customer.
+    record_form: Literal["flat", "nested"] = "flat"
+    #: funtrips: each ticket's number of barcodes, listed under `barcodes` if there are several.
+    codes_per_ticket: PositiveInt = 1
+    #: funtrips: the single-order call has one PDF of all tickets, instead of one each.
+    record_pdf: bool = False
+    #: funtrips: the tickets are listed with `deliverable: false` before that.
+    deliverable_after: NonNegativeFloat | None = None
+    #: funtrips and paylogic: how many entries a page of the user's list has; how funtrips names the next page.
+    page_size: int = Field(default=20, ge=1, le=100)
+    next_page: NextPage = "next_cursor"
     #: tixstock: webhooks name "TBC" for row and seat.
     placeholder_seats: bool = False
     #: paylogic: how many of the first tickets are transferred, hence void.
@@ -210,8 +222,6 @@ class OrderScript(_ScriptModel):
     combo: bool = False
     #: paylogic: the order links to its tickets, instead of containing them.
     linked: bool = False
-    #: How many entries a page of a user's list has; None is all.
-    page_size: PositiveInt | None = None
     #: paylogic: the order only links to the download of its tickets.
     only_a_download: bool = False
     ready_after: NonNegativeFloat = 0.0
@@ -300,6 +310,8 @@ class AccountScript(_ScriptModel):
     #: Faults for the next requests for a list and for a token.
     list_answers: tuple[Fault, ...] = ()
     token_answers: tuple[Fault, ...] = ()
+    #: How many entries a page of a list has; None is all of them in one, at funtrips its `page_size`.
+    list_page_size: PositiveInt | None = None
     revoked: bool = False
     forbidden: bool = False
     down: DownMode | None = None

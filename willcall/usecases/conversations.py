@@ -86,7 +86,7 @@ class FurtherRequests:
 
     def _may_send(self, request: Request) -> bool:
         """Return whether the request may be sent now: to the provider itself, in time, and with a token."""
-        if not request.url.startswith(f"{self.account.credentials.base_url}/"):
+        if not self.account.is_own_url(request.url):
             log.warning("request to another host", account=self.account.key)
             return False
         if self._until is None:

@@ -3,59 +3,19 @@
 https://docs.funtrips.io ("Fetching Tickets (Fulfillment)")
 """
 
-import math
-from base64 import b64encode
-from collections.abc import Generator, Mapping
-from dataclasses import replace
-from http import HTTPStatus
-from typing import Annotated, Literal, Self
-from urllib.parse import quote_plus
-
-from pydantic import Field, model_validator
-
 from willcall.http.messages import Request, Response
-from willcall.orders.outcomes import (
-    Issued,
-    Malformed,
-    NotReady,
-    Outcome,
-    PartlyIssued,
-    Throttled,
-    Unauthorized,
-    Unavailable,
-)
+from willcall.orders.outcomes import Malformed, NotReady, Outcome
 from willcall.orders.policy import PollPolicy, Rate
 from willcall.orders.serialization import rfc3339
-from willcall.providers.base import AccessToken, AccountDefaults, Adapter, ListedOrder, OrderQuery
-from willcall.providers.conversations import Answer, Conversation, Step, fetch, find_owners
-from willcall.providers.credentials import Credentials, ProviderUrl
-from willcall.providers.funtrips.pages import (
-    checkouts_without_pdf,
-    next_page_request,
-    read_cursor,
-    replace_checkouts,
-)
-from willcall.providers.funtrips.records import (
-    Record,
-    RecordStatus,
-    checkout_outcome,
-    read_records,
-    user_outcome,
-    user_ticket_keys,
-)
+from willcall.providers.base import AccountDefaults, Adapter, ListedOrder, OrderQuery
+from willcall.providers.conversations import Conversation, fetch
+from willcall.providers.funtrips.conversation import UserTalk, next_request, talk_about_checkout
+from willcall.providers.funtrips.credentials import FuntripsCredentials, FuntripsOAuth
+from willcall.providers.funtrips.outcomes import checkout_outcome, user_outcome, user_ticket_keys
+from willcall.providers.funtrips.records import Record, read_page
 from willcall.providers.path_segments import check_reference_segment, path_segment
-from willcall.providers.reading import as_object, as_text, read_json, read_object, retry_after, status_outcome
-from willcall.setting_types.secrets import HeaderSecret, Secret, SecretText
+from willcall.providers.reading import status_outcome
 
-#: What each status of a record means, in lower case. https://docs.funtrips.io/reference/confirmfulfillment
-STATUSES: Mapping[str, RecordStatus] = {
-    "pending": RecordStatus.WAITING,
-    "confirmed": RecordStatus.WAITING,
-    "completed": RecordStatus.COMPLETED,
-    "failed": RecordStatus.FAILED,
-    "cancelled": RecordStatus.CANCELLED,
-    "canceled": RecordStatus.CANCELLED,
-}
 #: The HTTP statuses that mean "not ready". The guide has 202, the reference pages 409.
 #: https://docs.funtrips.io/reference/admingetuserfulfillmentordertickets
 _NOT_READY = {202, 409}
@@ -65,115 +25,20 @@ _ME = "me"
 _LONGEST_USER = 255
 #: Most orders that are read from one list.
 _MOST_LISTED = 1_000
-
-#: Most further pages of a user's list, and most checkouts whose PDFs are asked for, in one attempt.
-_MOST_PAGES, _MOST_CHECKOUTS = 20, 20
-#: Seconds of the time window of a list.
-_WINDOW = 86_400.0
-#: How the name of a parameter looks.
-_PARAMETER = r"^[A-Za-z0-9_.\[\]-]{0,64}$"
-
-_OAUTH_FIELDS = ("token_url", "client_id", "client_secret")
-#: Lifetime of a token if none is given, and the longest plausible one, in seconds.
-_UNSTATED_LIFE, _LONGEST_LIFE = 300.0, 86_400.0
-#: Error codes that some servers send with 400 although the request is not at fault.
-_TEMPORARY = {"temporarily_unavailable", "server_error"}
-
-
-class FuntripsCredentials(Credentials):
-    """A backend's OAuth client (`token_url`, `client_id`, `client_secret`), or a headless `public_bearer`.
-
-    `base_url` contains the stage; `/v1` is added here. `token_auth` is how the token endpoint accepts id and secret; if
-    it is not set, each method is tried until one works. `since_parameter` and `until_parameter` are the names of the
-    API's time window, which the guide leaves open. Without the first, no list is requested.
-    """
-
-    token_url: ProviderUrl | None = None
-    client_id: SecretText | None = Field(None, repr=False)
-    client_secret: Secret | None = None
-    scope: str = ""
-    token_auth: Literal["basic", "basic_raw", "body"] | None = None
-    public_bearer: HeaderSecret | None = None
-    since_parameter: Annotated[str, Field(pattern=_PARAMETER)] = ""
-    until_parameter: Annotated[str, Field(pattern=_PARAMETER)] = ""
-
-    @model_validator(mode="after")
-    def _exactly_one_kind(self) -> Self:
-        given = [name for name in _OAUTH_FIELDS if getattr(self, name)]
-        if self.public_bearer is not None:
-            others = ("scope", "token_auth", "since_parameter", "until_parameter")
-            beside = given or [name for name in others if getattr(self, name)]
-            if beside:
-                raise ValueError(f"public_bearer cannot be combined with {', '.join(beside)}")
-        elif not given:
-            raise ValueError(f"needs {', '.join(_OAUTH_FIELDS)}, or public_bearer instead")
-        elif len(given) < len(_OAUTH_FIELDS):
-            missing = (name for name in _OAUTH_FIELDS if name not in given)
-            raise ValueError(f"needs {', '.join(missing)} as well as {', '.join(given)}")
-        return self
-
-    @property
-    def headless(self) -> bool:
-        """Whether the account acts as one user, with a public bearer."""
-        return self.public_bearer is not None
-
-
-class FuntripsOAuth:
-    """Client credentials for a backend's bearer.
-
-    https://docs.funtrips.io (POST /oauth/token) · https://www.rfc-editor.org/rfc/rfc6749#section-4.4
-    """
-
-    def token_requests(self, credentials: FuntripsCredentials, /) -> dict[str, Request]:
-        """Return the requests for a token by method: that of the setting `token_auth`, otherwise each distinct one.
-
-        The standard form-encodes id and secret in Basic, which many servers do not decode; others read the body.
-
-        https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1
-        """
-        if credentials.headless:
-            return {}
-        client = credentials.client_id or ""
-        secret = credentials.client_secret.get_secret_value() if credentials.client_secret else ""
-        form = {"grant_type": "client_credentials"} | ({"scope": credentials.scope} if credentials.scope else {})
-        url = credentials.token_url or ""
-        encoded, raw = _basic(quote_plus(client), quote_plus(secret)), _basic(client, secret)
-        requests = {
-            "basic": Request("POST", url, headers=encoded, form=form),
-            "basic_raw": Request("POST", url, headers=raw, form=form),
-            "body": Request("POST", url, form={**form, "client_id": client, "client_secret": secret}),
-        }
-        if credentials.token_auth:
-            return {credentials.token_auth: requests[credentials.token_auth]}
-        if raw == encoded:
-            del requests["basic_raw"]
-        return requests
-
-    def read_token(self, response: Response, /) -> AccessToken | Unauthorized | Throttled | Unavailable:
-        """Return the token, or why there is none; an unreadable response counts as an outage of the endpoint.
-
-        A rejected client gets 400 or 401. https://www.rfc-editor.org/rfc/rfc6749#section-5.2
-        """
-        if response.status in range(200, 300):  # some endpoints respond with 201 or 203
-            token = _read_token_body(response)
-            return token or _token_outage(response, "no usable access_token from the token endpoint")
-        detail = f"HTTP {response.status} from the token endpoint"
-        outcome = status_outcome(response)
-        if isinstance(outcome, Throttled):
-            return outcome
-        rejected = response.status == HTTPStatus.BAD_REQUEST and not _is_temporary(response)
-        if rejected or isinstance(outcome, Unauthorized):
-            return Unauthorized(whole_account=True, retry_after=retry_after(response), detail=detail)
-        return _token_outage(response, detail)
+#: Seconds from the beginning of a time window to its end.
+_WINDOW = 2 * 86_400.0
 
 
 class FuntripsListing:
-    """Lists the fulfilments of a time window; only for backends that know the names of its parameters."""
+    """Lists the fulfilments of a time window; only for backends whose account names its parameters."""
 
     def list_request(
         self, credentials: FuntripsCredentials, access_token: str | None, since: float, /
     ) -> Request | None:
-        """Request the admin list from `since` on. Without a filter it is never requested."""
+        """Filter the admin list by time, or return `None`: the guide has this call "with filters" only.
+
+        The other documented filters are of one checkout and of one user.
+        """
         if credentials.headless or not credentials.since_parameter:
             return None
         window = {credentials.since_parameter: rfc3339(since) or ""}
@@ -182,29 +47,26 @@ class FuntripsListing:
         url = f"{credentials.base_url}/v1/admin/fulfillments"
         return Request("GET", url, params=window, headers=_authorized(access_token))
 
-    def next_page(
-        self, credentials: FuntripsCredentials, access_token: str | None, response: Response, /
-    ) -> Request | None:
-        """Continue at the cursor of the page."""
-        cursor = read_cursor(read_json(response))
-        if cursor is None or not credentials.since_parameter:
-            return None
-        url = f"{credentials.base_url}/v1/admin/fulfillments"
-        return next_page_request(Request("GET", url, headers=_authorized(access_token)), cursor)
-
     def read_list(self, response: Response, /) -> list[ListedOrder]:
-        """Return each checkout of the list, with the outcome of all its records."""
-        records = _records(response)
-        if status_outcome(response) is not None or isinstance(records, Malformed):
+        """Return each checkout of a page, with the outcome of its records there."""
+        page = read_page(response)
+        if status_outcome(response) is not None or isinstance(page, Malformed):
             return []
         by_checkout: dict[str, list[Record]] = {}
-        for record in records:
+        for record in page.records:
             checkout = record.checkout
             if checkout in by_checkout:
                 by_checkout[checkout].append(record)
             elif checkout is not None and len(by_checkout) < _MOST_LISTED:
                 by_checkout[checkout] = [record]
         return [ListedOrder(checkout, checkout_outcome(its, checkout)) for checkout, its in by_checkout.items()]
+
+    def next_page(self, request: Request, response: Response, /) -> Request | None:
+        """Follow the cursor or the address of the next page, and keep the time window."""
+        page = read_page(response)
+        if isinstance(page, Malformed) or page.next is None:
+            return None
+        return next_request(request, page.next)
 
 
 class FuntripsUserLists:
@@ -214,8 +76,8 @@ class FuntripsUserLists:
 
     def ticket_keys(self, query: OrderQuery, response: Response, /) -> frozenset[str]:
         """Return the keys of all tickets of the user, of any age."""
-        records = _records(response)
-        return frozenset() if isinstance(records, Malformed) else user_ticket_keys(records, _user(query.reference))
+        page = read_page(response)
+        return frozenset() if isinstance(page, Malformed) else user_ticket_keys(page.records, _user(query.reference))
 
 
 class FuntripsAdapter(Adapter):
@@ -263,79 +125,41 @@ class FuntripsAdapter(Adapter):
     def converse(
         self, query: OrderQuery, credentials: FuntripsCredentials, access_token: str | None, /
     ) -> Conversation:
-        """Ask for one checkout; or for a user's list, its further pages, and the PDFs that lists do not show."""
+        """Ask about an order: all pages of its list, and in a user's list the checkouts that it shows in part."""
         request = self.status_request(query, credentials, access_token)
         response = yield from fetch(request)
         if response is None:
-            return Unavailable()
-        if not self.is_user_list(query.reference):
-            return self.read_status(query, response)
-        if response.status in _NOT_READY or status_outcome(response) is not None:
-            return self.read_status(query, response)
-        records = _records(response)
-        if isinstance(records, Malformed):
-            return records
-        records += yield from _further_pages(request, response)
-        user = _user(query.reference)
-        query = replace(query, ownership=(yield from find_owners(user_ticket_keys(records, user))))
-        outcome = user_outcome(records, user, query)
-        if query.watched or not isinstance(outcome, Issued | PartlyIssued):
-            return outcome
-        detailed = yield from self._in_full(checkouts_without_pdf(outcome.tickets), credentials, access_token)
-        return user_outcome(replace_checkouts(records, detailed), user, query) if detailed else outcome
-
-    def _in_full(
-        self, checkouts: list[str], credentials: FuntripsCredentials, access_token: str | None
-    ) -> Generator[Step, Answer, dict[str, list[Record]]]:
-        """Return the records of single checkouts, which have the addresses of PDFs that lists leave out.
-
-        https://docs.funtrips.io/reference/adminlistuserfulfillmentorders
-        """
-        found: dict[str, list[Record]] = {}
-        for checkout in checkouts[:_MOST_CHECKOUTS]:
-            response = yield from fetch(self.status_request(OrderQuery(checkout), credentials, access_token))
-            if response is None:
-                break
-            records = _records(response) if status_outcome(response) is None else []
-            if records and not isinstance(records, Malformed):
-                found[checkout] = records
-        return found
-
-    def read_status(self, query: OrderQuery, response: Response, /) -> Outcome:
-        """Read 202, 409 and a 200 without tickets as not ready; a 200 with tickets has them all."""
-        if response.status in _NOT_READY:
-            return NotReady(detail=f"HTTP {response.status}")
-        outcome = status_outcome(response)
+            raise ValueError("the first request of a conversation has a response")
+        outcome = _not_ready(response)
         if outcome is not None:
             return outcome
-        records = _records(response)
-        if isinstance(records, Malformed):
-            return records
+        if not self.is_user_list(query.reference):
+            return (yield from talk_about_checkout(query, request, response))
+
+        def checkout_request(checkout: str) -> Request:
+            return self.status_request(OrderQuery(checkout), credentials, access_token)
+
+        talk = UserTalk(query, _user(query.reference), checkout_request)
+        return (yield from talk.hold(request, response))
+
+    def read_status(self, query: OrderQuery, response: Response, /) -> Outcome:
+        """Read one response, the last page of its list: a 200 with tickets has them all."""
+        outcome = _not_ready(response)
+        if outcome is not None:
+            return outcome
+        page = read_page(response)
+        if isinstance(page, Malformed):
+            return page
         if self.is_user_list(query.reference):
-            return user_outcome(records, _user(query.reference), query)
-        return checkout_outcome(records, query.reference, query.quantity)
+            return user_outcome(page.records, _user(query.reference), query)
+        return checkout_outcome(page.records, query.reference, query.quantity)
 
 
-def _further_pages(request: Request, first: Response) -> Generator[Step, Answer, list[Record]]:
-    """Return the records of a list's further pages. A page that cannot be had now is read at a later poll."""
-    records: list[Record] = []
-    page, seen = first, set[str]()
-    while len(seen) < _MOST_PAGES:
-        cursor = read_cursor(read_json(page))
-        if cursor is None or cursor in seen:
-            break
-        seen.add(cursor)
-        response = yield from fetch(next_page_request(request, cursor))
-        found = _records(response) if response and status_outcome(response) is None else None
-        if response is None or found is None or isinstance(found, Malformed):
-            break
-        records += found
-        page = response
-    return records
-
-
-def _records(response: Response) -> list[Record] | Malformed:
-    return read_records(read_json(response), STATUSES)
+def _not_ready(response: Response) -> Outcome | None:
+    """Return the outcome of a response without records, by its HTTP status."""
+    if response.status in _NOT_READY:
+        return NotReady(detail=f"HTTP {response.status}")
+    return status_outcome(response)
 
 
 def _user(reference: str) -> str | None:
@@ -351,31 +175,3 @@ def _check_user(user: str) -> None:
 
 def _authorized(bearer: str | None) -> dict[str, str]:
     return {"Authorization": f"Bearer {bearer or ''}"}
-
-
-def _basic(client: str, secret: str) -> Mapping[str, str]:
-    return {"Authorization": f"Basic {b64encode(f'{client}:{secret}'.encode()).decode()}"}
-
-
-def _read_token_body(response: Response) -> AccessToken | None:
-    body = as_object(read_object(response))
-    value = as_text(body.get("access_token"))
-    if value is None or not all("!" <= character <= "~" for character in value):
-        return None
-    return AccessToken(value, expires_in=_token_life(body.get("expires_in")))
-
-
-def _token_life(stated: object) -> float:
-    try:
-        seconds = float(as_text(stated) or 0)
-    except ValueError:
-        return _UNSTATED_LIFE
-    return min(seconds, _LONGEST_LIFE) if seconds > 0 and not math.isnan(seconds) else _UNSTATED_LIFE
-
-
-def _token_outage(response: Response, detail: str) -> Unavailable:
-    return Unavailable(request_sent=False, retry_after=retry_after(response), detail=detail)
-
-
-def _is_temporary(response: Response) -> bool:
-    return as_text(as_object(read_object(response)).get("error")) in _TEMPORARY

@@ -77,11 +77,11 @@ class PaylogicListing:
             return None
         return _get(credentials, "/orders", {"created__gte": rfc3339(since) or ""})
 
-    def next_page(self, credentials: PaylogicCredentials, _token: str | None, response: Response, /) -> Request | None:
-        """Follow the link `next` of the page."""
+    def next_page(self, request: Request, response: Response, /) -> Request | None:
+        """Follow the link `next` of the page, with the same credentials."""
         body = read_lenient_object(response)
         address = None if isinstance(body, Malformed) else link(body, "next")
-        return Request("GET", address, headers=_headers(credentials)) if address else None
+        return Request("GET", address, headers=request.headers) if address else None
 
     def read_list(self, response: Response, /) -> list[ListedOrder]:
         """Return the orders of a page; those that a list does not show in full are read as not ready."""

@@ -25,8 +25,8 @@ class RouteMatch:
     key: str | None = None
     #: The scope that the path requires; None is any.
     scope: Scope | None = None
-    #: The page of a list, from 1.
-    page: int = 1
+    #: The page of a list, as the client names it; None is the first.
+    cursor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +131,18 @@ class Provider(ABC):
         """Return the response to a request for more about an order, for providers with such requests."""
         raise NotImplementedError
 
+    def checkouts(self, order: OrderScript, secrets: Sequence[str]) -> list[str]:
+        """Return further references of a whole order."""
+        return []
+
+    def shown_on(self, route: RouteMatch, snapshots: Sequence[OrderSnapshot]) -> Sequence[OrderSnapshot]:
+        """Return the orders that one page of a status response shows."""
+        return snapshots
+
     def list_response(
-        self, request: SimulatedRequest, snapshots: Sequence[OrderSnapshot]
+        self, request: SimulatedRequest, snapshots: Sequence[OrderSnapshot], page_size: int | None = None
     ) -> tuple[SimulatedResponse, Sequence[OrderSnapshot]]:
-        """Return the response to a request for the account's orders, and the orders in it."""
+        """Return the response to a request for the account's orders, and those in it: one page."""
         raise NotImplementedError
 
     def report_response(

@@ -11,6 +11,7 @@ from datetime import datetime
 from hashlib import sha256
 from math import ceil
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 from willcall.simulator.http_messages import SimulatedRequest, SimulatedResponse, json_response, timestamp
 from willcall.simulator.order_status import SimulatedStatus
@@ -82,7 +83,7 @@ class Paylogic(Provider):
                 event = query.get("event", "").rstrip("/").rpartition("/")[2]
                 return RouteMatch("status", f"code:{query['code']}@{event}", key, "application")
             case ["", "tickets"]:
-                return RouteMatch("status", "mine", key, "user", page=_page(query))
+                return RouteMatch("status", "mine", key, "user", cursor=query.get("page"))
         return RouteMatch("other", None, key)
 
     def user_of(self, reference: str) -> str | None:
@@ -92,7 +93,7 @@ class Paylogic(Provider):
     def order_response(self, route: RouteMatch, snapshots: Sequence[OrderSnapshot]) -> SimulatedResponse:
         reference, snapshot = route.reference or "", snapshots[0]
         if reference == "mine":
-            return _mine(snapshots, route.page)
+            return _mine(snapshots, _page_number(route.cursor))
         if reference.startswith("ticket:"):
             answer = json_response(_ticket(snapshot, 0), content_type=HAL)
         elif reference.startswith("code:"):
@@ -109,7 +110,7 @@ class Paylogic(Provider):
         return SimulatedResponse(200, jwt(snapshot.secrets[0]).encode(), {"Content-Type": "application/jwt"})
 
     def list_response(
-        self, request: SimulatedRequest, snapshots: Sequence[OrderSnapshot]
+        self, request: SimulatedRequest, snapshots: Sequence[OrderSnapshot], page_size: int | None = None
     ) -> tuple[SimulatedResponse, Sequence[OrderSnapshot]]:
         """Return orders, from `created__gte` on."""
         since = request.query.get("created__gte")
@@ -120,12 +121,14 @@ class Paylogic(Provider):
         shown = [
             snapshot for snapshot in snapshots if ceil(snapshot.known_at) >= earliest and _is_order(snapshot.order)
         ]
+        number, pages = _page(request, len(shown), page_size)
+        page = shown[(number - 1) * (page_size or 0) :][: page_size or len(shown)]
         body = {
-            "_links": {"self": {"href": f"{request.origin}/paylogic/orders"}, "curies": CURIES},
+            "_links": _page_links(request, number, pages) | {"curies": CURIES},
             "item_count": len(shown),
-            "_embedded": {"shop:order": [_order(snapshot) for snapshot in shown]},
+            "_embedded": {"shop:order": [_order(snapshot) for snapshot in page]},
         }
-        return json_response(body, content_type=HAL), shown
+        return json_response(body, content_type=HAL), page
 
     def error_response(self, status: int) -> SimulatedResponse:
         """Return a code and a message; the real body is not documented."""
@@ -159,6 +162,27 @@ def _key(request: SimulatedRequest) -> str | None:
         return f"Basic {b64decode(encoded, validate=True).decode()}" if scheme == "Basic" else None
     except (Base64Error, UnicodeDecodeError):
         return None
+
+
+def _page(request: SimulatedRequest, count: int, size: int | None) -> tuple[int, int]:
+    """Return the number of the page that is requested, and how many there are. The parameter is not documented."""
+    written = request.query.get("page", "1")
+    pages = ceil(count / size) if size else 1
+    return int(written) if written.isdecimal() and int(written) > 0 else 1, max(pages, 1)
+
+
+def _page_links(request: SimulatedRequest, number: int, pages: int) -> dict[str, Any]:
+    """Return the links to other pages.
+
+    https://shopping-api-docs.sandbox.paylogic.com/documentation/orders.html
+    """
+    numbers = {"self": number, "first": 1, "prev": number - 1, "next": number + 1, "last": pages}
+    query = {name: value for name, value in request.query.items() if name != "page"}
+    return {
+        name: {"href": f"{request.origin}/paylogic{request.path}?{urlencode({**query, 'page': page})}"}
+        for name, page in numbers.items()
+        if 1 <= page <= pages
+    }
 
 
 def _issuing_starts(snapshot: OrderSnapshot) -> float | None:
@@ -306,7 +330,7 @@ def _mine(snapshots: Sequence[OrderSnapshot], page: int) -> SimulatedResponse:
             }
         )
     links = _common_links(snapshots[0], "tickets")
-    size = snapshots[0].order.page_size or len(tickets) or 1
+    size = snapshots[0].order.page_size
     if page * size < len(tickets):
         links["next"] = _link(snapshots[0], f"tickets?page={page + 1}")
     shown = tickets[(page - 1) * size : page * size]
@@ -371,9 +395,8 @@ def jwt(secret: str) -> str:
     return ".".join([*encoded, urlsafe_b64encode(sha256(secret.encode()).digest()).decode().rstrip("=")])
 
 
-def _page(query: Mapping[str, str]) -> int:
-    page = query.get("page", "1")
-    return int(page) if page.isdecimal() and len(page) < 6 else 1  # noqa: PLR2004 - digits
+def _page_number(written: str | None) -> int:
+    return int(written) if written and written.isdecimal() and len(written) < len("100000") else 1
 
 
 def _tickets(snapshot: OrderSnapshot, tickets: Sequence[dict[str, Any]]) -> SimulatedResponse:

@@ -120,6 +120,14 @@ def test_a_final_order_keeps_tickets_that_a_later_list_lacks() -> None:
     assert [ticket.code for ticket in kept] == ["A", "B"]
 
 
+@pytest.mark.parametrize("final", [True, False])
+def test_a_list_without_files_takes_none_away(*, final: bool) -> None:
+    stored = replace(barcode("A"), url="https://t.example/a.pdf", document="doc-a", content_type="image/png")
+    assert merge_polled([stored], [barcode("A"), barcode("B")], final=final) == (stored, barcode("B"))
+    signed_anew = replace(barcode("A"), url="https://t.example/a.pdf?s=2")
+    assert merge_polled([stored], [signed_anew], final=final) == (signed_anew,)
+
+
 def test_a_final_order_accepts_new_urls_of_the_same_files() -> None:
     before = [polled("1"), polled("2")]
     after = [polled("3"), polled("4")]

@@ -1,8 +1,10 @@
 """The Funtrips adapter."""
 
 import json
+import re
 from base64 import b64decode
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,9 +20,10 @@ from willcall.orders.outcomes import (
     Unavailable,
     outcome_name,
 )
+from willcall.orders.serialization import ticket_schema
 from willcall.providers.base import AccessToken, OrderQuery
 from willcall.providers.funtrips import ADAPTER
-from willcall.providers.funtrips.adapter import FuntripsCredentials
+from willcall.providers.funtrips.credentials import FuntripsCredentials
 
 BASE = "https://api.funtrips.example/live"
 TOKENS = "https://auth.funtrips.example/oauth/token"
@@ -50,6 +53,7 @@ def record(checkout: str = "c1", **fields: Any) -> dict[str, Any]:
         ({"token_url": TOKENS, "client_id": "a"}, "needs client_secret as well as token_url, client_id"),
         ({"public_bearer": "b", "client_id": "a"}, "public_bearer cannot be combined with client_id"),
         ({"public_bearer": "b", "scope": "a"}, "public_bearer cannot be combined with scope"),
+        ({"public_bearer": "b", "since_parameter": "from"}, "public_bearer cannot be combined with since_parameter"),
         ({"public_bearer": "b", "token_auth": "body"}, "public_bearer cannot be combined with token_auth"),
         ({"scope": "a"}, "needs token_url, client_id, client_secret, or public_bearer instead"),
     ],
@@ -218,14 +222,14 @@ def test_a_failed_record_never_makes_an_order_issued() -> None:
 
 
 def test_other_fields_are_stored_in_extra() -> None:
-    ticket = {"barcode": "1", "seat": {"label": "A1"}, "notes": "x" * 90_000, "type": "Adult"}
+    ticket = {"barcode": "1", "seat": {"label": "A1"}, "notes": "x" * 9_000, "type": "Adult"}
     outcome = ADAPTER.read_status(OrderQuery("c1"), respond(record(tickets=[ticket], venue="Hall")))
     assert isinstance(outcome, Issued)
+    assert outcome.tickets[0].seat_label == "A1"
     assert outcome.tickets[0].extra == {
-        "seat": {"label": "A1"},
+        "notes": "x" * 9_000,
         "type": "Adult",
         "fulfillment": {"checkout_id": "c1", "status": "COMPLETED", "venue": "Hall"},
-        "truncated": True,
     }
 
 
@@ -269,22 +273,35 @@ def test_a_checkout_is_not_counted() -> None:
 # The list
 
 
-def test_a_list_is_never_requested_without_a_filter() -> None:
+def test_a_backend_lists_a_time_window_only() -> None:
     assert ADAPTER.listing.list_request(OAUTH, "backend-1", 0.0) is None
     assert ADAPTER.listing.list_request(HEADLESS, None, 0.0) is None
-
-
-def test_a_list_has_the_time_window_that_the_account_names() -> None:
-    account = OAUTH.model_copy(update={"since_parameter": "from", "until_parameter": "to"})
-    request = ADAPTER.listing.list_request(account, "backend-1", 0.0)
+    since = OAUTH.model_copy(update={"since_parameter": "updated_since"})
+    request = ADAPTER.listing.list_request(since, "backend-1", 0.0)
     assert request is not None
-    window = {"from": "1970-01-01T00:00:00Z", "to": "1970-01-02T00:00:00Z"}
-    assert (request.url, request.params) == (f"{BASE}/v1/admin/fulfillments", window)
+    assert request.url == f"{BASE}/v1/admin/fulfillments"
+    assert request.params == {"updated_since": "1970-01-01T00:00:00Z"}
     assert request.headers == {"Authorization": "Bearer backend-1"}
-    following = ADAPTER.listing.next_page(account, "backend-1", respond({"items": [], "next_cursor": "abc"}))
-    assert following is not None
-    assert following.params["cursor"] == "abc"
-    assert ADAPTER.listing.next_page(account, "backend-1", respond({"items": [], "next_cursor": None})) is None
+    both = since.model_copy(update={"until_parameter": "updated_until"})
+    request = ADAPTER.listing.list_request(both, "backend-1", 0.0)
+    assert request is not None
+    assert request.params == {"updated_since": "1970-01-01T00:00:00Z", "updated_until": "1970-01-03T00:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"until_parameter": "to"}, "until_parameter needs since_parameter"),
+        ({"since_parameter": "at", "until_parameter": "at"}, "must be different"),
+        ({"since_parameter": "checkout_id"}, "name of another filter"),
+        ({"since_parameter": "a&b"}, "name of a query parameter"),
+    ],
+)
+def test_the_parameters_of_the_time_window_are_checked(fields: dict[str, str], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        FuntripsCredentials.model_validate(
+            {"base_url": BASE, "token_url": TOKENS, "client_id": "a", "client_secret": "b", **fields}
+        )
 
 
 def test_the_list_has_the_outcome_of_each_checkout() -> None:
@@ -305,6 +322,18 @@ def test_the_list_has_the_outcome_of_each_checkout() -> None:
     }
 
 
+def test_the_list_is_followed_page_by_page_within_its_window() -> None:
+    first = Request("GET", f"{BASE}/v1/admin/fulfillments", {"updated_since": "2026-11-22T11:00:00Z"})
+    following = ADAPTER.listing.next_page(first, respond({"items": [record()], "next_cursor": "p2"}))
+    assert following is not None
+    assert following.params == {"updated_since": "2026-11-22T11:00:00Z", "cursor": "p2"}
+    linked = ADAPTER.listing.next_page(first, respond({"items": [], "_links": {"next": {"href": "?cursor=p2"}}}))
+    assert linked is not None
+    assert (linked.url, linked.params) == (f"{first.url}?cursor=p2", first.params)
+    assert ADAPTER.listing.next_page(first, respond({"items": [record()], "next_cursor": None})) is None
+    assert ADAPTER.listing.next_page(first, respond("x")) is None
+
+
 def test_the_list_is_bounded() -> None:
     records = [record(f"c{number}") for number in range(1_200)]
     assert len(ADAPTER.listing.read_list(respond(records))) == 1_000
@@ -313,6 +342,23 @@ def test_the_list_is_bounded() -> None:
 @pytest.mark.parametrize(("document", "status"), [([record()], 500), ([record()], 202), ("x", 200), ([1], 200)])
 def test_a_list_that_cannot_be_read_lists_nothing(document: Any, status: int) -> None:
     assert ADAPTER.listing.read_list(respond(document, status)) == []
+
+
+def test_the_example_in_the_docs_is_true() -> None:
+    page = Path(__file__).parents[4] / "docs" / "providers" / "funtrips.md"
+    shown, expected = (json.loads(block) for block in re.findall(r"```json\n(.*?)```", page.read_text(), re.DOTALL))
+    outcome = ADAPTER.read_status(OrderQuery("chk_8f2a"), respond(shown))
+    assert isinstance(outcome, Issued)
+    [ticket] = outcome.tickets
+    assert without_nulls(ticket_schema(ticket).to_json()) == expected
+
+
+def without_nulls(document: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: without_nulls(value) if isinstance(value, dict) else value
+        for name, value in document.items()
+        if value is not None
+    }
 
 
 def test_polling_follows_the_guide() -> None:

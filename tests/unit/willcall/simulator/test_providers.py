@@ -73,10 +73,78 @@ def test_the_funtrips_list_reports_late_cancellations(start: Start) -> None:
     sim = start({"provider": "funtrips", "cancel_after": 8}, {"provider": "funtrips", "reference": "2"})
     bearer = sim.bearer()
     sim.clock.now += 8
-    assert sim.get(ADMIN, headers=bearer).status_code == 400, "a list needs a filter"
-    items = sim.get(f"{ADMIN}?created_since=1970-01-01T00:00:00Z", headers=bearer).json()["items"]
+    items = sim.get(f"{ADMIN}?updated_since=2020-01-01T00:00:00Z", headers=bearer).json()["items"]
     assert [record["status"] for record in items] == ["CANCELLED", "COMPLETED"]
     assert sim.client.verdict()["providers"]["funtrips"]["unreported"] == []
+
+
+def test_the_funtrips_list_needs_a_time_window(start: Start) -> None:
+    sim = start({"provider": "funtrips"}, {"provider": "funtrips", "reference": "2", "issued_ago": 7_200})
+    bearer = sim.bearer()
+    assert sim.get(ADMIN, headers=bearer).status_code == 400
+    for window, checkouts in (
+        ("updated_since=2027-01-15T07:00:00Z", ["1"]),
+        ("updated_until=2027-01-15T07:00:00Z", ["2"]),
+        ("updated_since=2026-01-01T00:00:00Z&updated_until=2028-01-01T00:00:00Z", ["1", "2"]),
+    ):
+        items = sim.get(f"{ADMIN}?{window}", headers=bearer).json()["items"]
+        assert [record["checkout_id"] for record in items] == checkouts
+
+
+@pytest.mark.parametrize("form", ["next_cursor", "cursor", "next", "pagination", "links", "_links"])
+def test_a_funtrips_list_has_pages_without_files(start: Start, form: str) -> None:
+    orders = [
+        {"provider": "funtrips", "reference": str(n), "external_user_id": "fan", "page_size": 2, "next_page": form}
+        for n in range(5)
+    ]
+    sim = start(*orders)
+    bearer, cursor, found = sim.bearer(), "", []
+    while True:
+        body = sim.get(f"{ADMIN}?external_user_id=fan{cursor}", headers=bearer).json()
+        found += [record["checkout_id"] for record in body["items"]]
+        assert not any("pdf_url" in ticket for record in body["items"] for ticket in record["tickets"])
+        assert len(body["items"]) <= 2
+        following = {
+            "pagination": lambda body=body: body["pagination"]["next_cursor"],
+            "links": lambda body=body: body["links"]["next"],
+            "_links": lambda body=body: body["_links"].get("next", {}).get("href"),
+        }.get(form, lambda body=body: body[form])()
+        if following is None:
+            break
+        cursor = f"&cursor={following.removeprefix('?cursor=')}"
+    assert found == ["0", "1", "2", "3", "4"]
+    assert sim.client.verdict()["providers"]["funtrips"]["unreported"] == []
+
+
+def test_an_order_is_reported_when_its_page_is_read(start: Start) -> None:
+    orders = [{"provider": "funtrips", "reference": n, "external_user_id": "fan", "page_size": 1} for n in "12"]
+    sim = start(*orders)
+    sim.get(f"{ADMIN}?external_user_id=fan", headers=sim.bearer())
+    assert sim.client.verdict()["providers"]["funtrips"]["unreported"] == ["2"]
+
+
+def test_a_funtrips_record_can_be_nested(start: Start) -> None:
+    fields = {"record_form": "nested", "codes_per_ticket": 2, "record_pdf": True, "deliverable_after": 5}
+    sim = start({"provider": "funtrips", **fields})
+    bearer = sim.bearer()
+    [record] = sim.get(f"{ADMIN}?checkout_id=1", headers=bearer).json()
+    [ticket] = record["tickets"]
+    assert ticket["deliverable"] is False
+    assert [code["format"] for code in ticket["barcodes"]] == ["QR", "QR"]
+    assert set(ticket["validity"]) == {"from", "to"}
+    assert set(record["pdf"]) == {"url", "expires_at"}
+    assert record["event"]["venue"]["city"] == "Amsterdam"
+    sim.clock.now += 5
+    [record] = sim.get(f"{ADMIN}?checkout_id=1", headers=bearer).json()
+    assert record["tickets"][0]["deliverable"] is True
+
+
+def test_an_order_of_a_user_has_a_checkout_with_its_files(start: Start) -> None:
+    sim = start({"provider": "funtrips", "reference": "user:fan"})
+    bearer = sim.bearer()
+    [listed] = sim.get(f"{ADMIN}?external_user_id=fan", headers=bearer).json()["items"]
+    [record] = sim.get(f"{ADMIN}?checkout_id={listed['checkout_id']}", headers=bearer).json()
+    assert record["tickets"][0]["pdf_url"]
 
 
 def test_funtrips_tokens_expire(start: Start) -> None:

@@ -18,6 +18,7 @@ from rich.live import Live
 from willcall.devtools.callback_receiver import CallbackReceiver
 from willcall.devtools.demo_deployment import (
     DemoProgress,
+    check_out,
     demo_deployment,
     read_progress,
     start_processes,
@@ -76,7 +77,7 @@ def _folder(keep: Path | None) -> Iterator[Path]:
 def _fulfil(
     deployment: LocalDeployment, backend: CallbackReceiver, orders: tuple[OrderScript, ...], console: Console
 ) -> DemoProgress:
-    expected = submit_orders(deployment, backend, orders)
+    expected = submit_orders(deployment, backend, orders) | check_out(deployment, backend)
     started = time.monotonic()
     with Live(console=console, refresh_per_second=4, transient=True) as live:
         while True:

@@ -2,10 +2,13 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from http import HTTPStatus
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from urllib.request import Request
 
 from willcall.devtools.callback_receiver import CallbackReceiver, ReceivedCallback
@@ -75,17 +78,41 @@ def submit_orders(
     """Script the orders, then submit them over HTTP. Returns the expected final status by order id."""
     deployment.providers.add_orders(orders)
     expected: dict[str, str] = {f"demo-{number:03}": order.expected for number, order in enumerate(orders, 1)}
+    batch = {"orders": list(_submissions(backend, expected, orders))}
+    rejected = [each["error"] for each in _call(deployment, "/v1/orders:batch", batch)["results"] if "error" in each]
+    if rejected:
+        raise RuntimeError(f"the API rejected {len(rejected)} orders of the demo: {rejected[0]['detail']}")
+    return expected
+
+
+def check_out(deployment: LocalDeployment, backend: CallbackReceiver) -> dict[str, str]:
+    """Create an order at voordemensen, and have its customer come back. Returns its expected status by its id."""
+    order_id = "demo-checkout"
+    checkout = {
+        "provider": "voordemensen",
+        "cart_id": "demo-cart",
+        "payment_id": 12,
+        "redirect_url": "https://shop.example/thanks",
+        "order": {"id": order_id, "quantity": 1, "callback_url": backend.url(f"/events/{order_id}")},
+    }
+    created = _call(deployment, "/v1/checkouts", checkout)
+    api = HTTPConnection("127.0.0.1", deployment.api_port, timeout=60)
+    with closing(api):
+        api.request("GET", f"/return/voordemensen/default?return={quote(created['order']['reference'])}")
+        if api.getresponse().status != HTTPStatus.SEE_OTHER:
+            raise RuntimeError("the customer of the demo could not come back")
+    return {order_id: "fulfilled"}
+
+
+def _call(deployment: LocalDeployment, path: str, body: Mapping[str, Any]) -> Any:
+    """POST to the API and return its JSON."""
     keys = [key.get_secret_value() for key in deployment.context.settings.api.keys]
     headers = {"Content-Type": "application/json"}
     if keys:
         headers["Authorization"] = f"Bearer {keys[0]}"
-    body = json.dumps({"orders": list(_submissions(backend, expected, orders))}).encode()
-    call = Request(f"{deployment.api_url}/v1/orders:batch", body, headers)  # noqa: S310 - our own
+    call = Request(f"{deployment.api_url}{path}", json.dumps(body).encode(), headers)  # noqa: S310 - our own
     with open_url(call, timeout=60) as response:
-        rejected = [each["error"] for each in json.load(response)["results"] if "error" in each]
-    if rejected:
-        raise RuntimeError(f"the API rejected {len(rejected)} orders of the demo: {rejected[0]['detail']}")
-    return expected
+        return json.load(response)
 
 
 def _submissions(
@@ -101,7 +128,7 @@ def _submissions(
             "provider": order.provider,
             "account": order.account,
             "reference": order.reference,
-            "quantity": order.quantity,
+            "quantity": order.bought,
             "callback_url": backend.url(path),
         }
 

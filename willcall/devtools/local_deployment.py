@@ -195,7 +195,8 @@ class LocalDeployment:
 
     def start_api(self) -> ChildProcess:
         """Start the API; `wait_for_api` waits until it responds."""
-        self._api = self.start("api", "--port", str(self.api_port))
+        public = {"WILLCALL_API__PUBLIC_URL": self.api_url}
+        self._api = self.start("api", "--port", str(self.api_port), **public)
         return self._api
 
     def wait_for_api(self) -> None:

@@ -120,13 +120,13 @@ def _tixstock(random: Random) -> list[OrderScript]:
 
 
 def _voordemensen() -> list[OrderScript]:
-    """Polled every 10 s at most, so ready at the first or second request."""
+    """Polled every 10 s at most, so ready at the first or second request. One more comes from a checkout."""
 
     def order(name: str, **fields: Any) -> OrderScript:
         return _order("voordemensen", f"Vdm{name}-QmBxG-9WhAj", **fields)
 
     return [
-        *(order(f"first{n}", quantity=1 + n) for n in range(4)),
+        *(order(f"first{n}", quantity=1 + n) for n in range(3)),
         *(order(f"second{n}", ready_after=5 + n) for n in range(2)),
         order("split", partial_after=0, ready_after=6),
         order("cancelled", ready_after=4, ends="cancelled"),
@@ -135,13 +135,15 @@ def _voordemensen() -> list[OrderScript]:
 
 
 def _paylogic(random: Random) -> list[OrderScript]:
-    """Links that appear with the tickets, announced dates, and all references of tickets."""
+    """Links that appear with the tickets, announced dates, a combo, and all references of tickets."""
 
     def order(name: str, **fields: Any) -> OrderScript:
         return _order("paylogic", f"a7c6{name}", **fields)
 
     return [
-        *(order(f"{n:04}", ready_after=_soon(random), quantity=1 + n % 3) for n in range(5)),
+        *(order(f"{n:04}", ready_after=_soon(random), quantity=1 + n % 3) for n in range(3)),
+        order("linked", ready_after=3, quantity=2, linked=True),
+        order("combo", ready_after=2, quantity=3, combo=True),
         order("starts", fulfillment_starts_after=6, quantity=2),
         order("personal", needs_personalization_until=5),
         order("partial", partial_after=1, ready_after=5, quantity=2),

@@ -257,6 +257,11 @@ class OrderScript(_ScriptModel):
         return self
 
     @property
+    def bought(self) -> int:
+        """How many tickets the customer bought. A combo is one, whatever its parts."""
+        return 1 if self.combo else self.quantity
+
+    @property
     def hopeless(self) -> bool:
         """Whether a fault for all requests hides the final status."""
         return any(fault.times is None and fault.do != "usual" for fault in self.answers)

@@ -174,22 +174,27 @@ def _known_order(query: OrderQuery) -> Mapping[str, Any] | None:
 
 
 def _read_order_information(response: Response, query: OrderQuery) -> Mapping[str, Any]:
-    """Return what the order says beyond its tickets, empty if it cannot be read.
+    """Return what the order says, empty if it cannot be read.
 
     https://developers.tiqets.dev/basics/openapi/booking-api/get-order-information
     """
     body = None if status_outcome(response) is not None else read_object(response)
-    if not isinstance(body, dict) or _error(body, query):
-        return {}
-    return extra_fields({name: value for name, value in body.items() if name not in _READ}, LONGEST_SHARED)
+    return body if isinstance(body, dict) and not _error(body, query) else {}
+
+
+def _people(order: Mapping[str, Any]) -> int | None:
+    """Return for how many people an order is, or `None` if one of its numbers cannot be read."""
+    counts = [as_int(as_object(variant).get("count")) for variant in as_list(order.get("variants"))]
+    known = [count for count in counts if count is not None and count >= 0]
+    return sum(known) or None if len(known) == len(counts) else None
 
 
 def _with_order_information(outcome: Issued, order: Mapping[str, Any] | None, query: OrderQuery) -> Issued:
-    """Return the PDF with what the order says, and the number of people that it lets in."""
-    counts = [as_int(as_object(variant).get("count")) or 0 for variant in as_list((order or {}).get("variants"))]
-    people = sum(count for count in counts if count > 0) or query.quantity
+    """Return the PDF with what the order says beyond it, and the number of people that it lets in."""
+    people = query.quantity or _people(order or {})
+    beyond = extra_fields({name: value for name, value in (order or {}).items() if name not in _READ}, LONGEST_SHARED)
     tickets = (
-        replace(ticket, covers=people, extra={**ticket.extra, _ORDER: dict(order)} if order else ticket.extra)
+        replace(ticket, covers=people, extra={**ticket.extra, _ORDER: beyond} if beyond else ticket.extra)
         for ticket in outcome.tickets
     )
     return replace(outcome, tickets=tuple(tickets))

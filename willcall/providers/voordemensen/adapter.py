@@ -100,13 +100,13 @@ def _read_tickets(order: Mapping[str, Any]) -> Issued | NotReady:
     page = as_web_url(order.get("order_tickets_url"))
     if page is None or number < 1:
         return NotReady(detail="paid, but there are no tickets yet")
-    seats = [as_object(seat) for seat in as_list(order.get("seats"))]
-    names = {as_text(seat.get("event_name")) for seat in seats}
+    seats = as_list(order.get("seats"))
+    names = {as_text(as_object(seat).get("event_name")) for seat in seats}
     event = names.pop() if len(names) == 1 else None
     ticket = Ticket(
         TicketKind.PAGE,
         url=page,
-        covers=number,
+        covers=max(number, len(seats)),
         title=event,
         event=TicketEvent(title=event) if event else None,
         extra=extra_fields({**_beyond(order), "seats": seats or None}),

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         Account,
         Attempt,
         BatchResult,
+        Checkout,
         LookResult,
         Order,
         Readiness,
@@ -133,6 +134,9 @@ class AsyncClient:
 
     async def look(self, provider: str, reference: str, **options: Unpack[LookOptions]) -> LookResult:
         return await self._run(calls.look(provider, reference, options))
+
+    async def checkout(self, checkout: Mapping[str, Any]) -> Checkout:
+        return await self._run(calls.checkout(checkout))
 
     async def trigger(self, status: str, *, callback_url: str | None = None) -> TriggerResult:
         return await self._run(calls.trigger(status, callback_url))

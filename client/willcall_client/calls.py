@@ -18,6 +18,7 @@ from willcall_client.models import (
     AccountPage,
     AttemptPage,
     BatchResults,
+    Checkout,
     EventPage,
     LookResult,
     Order,
@@ -216,6 +217,10 @@ def redeliveries(
 def look(provider: str, reference: str, options: Mapping[str, Any]) -> Call[LookResult]:
     body = _given({"provider": provider, "reference": reference, **options})
     return Call("POST", "/v1/look", _model(LookResult), content=_json(body))
+
+
+def checkout(checkout: Mapping[str, Any]) -> Call[Checkout]:
+    return Call("POST", "/v1/checkouts", _model(Checkout), content=_json(checkout))
 
 
 def trigger(status: str, callback_url: str | None) -> Call[TriggerResult]:

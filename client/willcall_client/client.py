@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Account,
         Attempt,
         BatchResult,
+        Checkout,
         LookResult,
         Order,
         Readiness,
@@ -182,6 +183,14 @@ class Client:
         Raises RejectedError, ConflictError if the provider may not be asked now.
         """
         return self._run(calls.look(provider, reference, options))
+
+    def checkout(self, checkout: Mapping[str, Any]) -> Checkout:
+        """Create an order at its provider, submit it, and return where the customer pays.
+
+        `checkout` is the body of `POST /v1/checkouts`; `order.id` in it makes the call safe to repeat. Raises
+        RejectedError, and ConflictError if the order was not created, or if that is unknown.
+        """
+        return self._run(calls.checkout(checkout))
 
     def trigger(self, status: str, *, callback_url: str | None = None) -> TriggerResult:
         """Have Willcall send a sample event, signed, as if an order had come to a status.

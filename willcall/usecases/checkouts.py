@@ -125,7 +125,7 @@ def create_checkout(
     stored = StoredCheckout(
         submission.id,
         account.key,
-        digest=blake2b(json.dumps(payload, sort_keys=True).encode(), digest_size=20).hexdigest(),
+        digest=blake2b(json.dumps([client, payload], sort_keys=True).encode(), digest_size=20).hexdigest(),
         order=json.dumps(_order_payload(request, client, "")),
         redirect_url=request.redirect_url,
     )

@@ -205,5 +205,6 @@ def test_the_client_has_every_call_that_is_for_backends(api: Running) -> None:
         *(calls.pause("x", "x", None), calls.resume("x", "x", now=True)),
         *(calls.complete("x", [], {}), calls.amend("x", {}), calls.erase("x"), calls.look("x", "x", {})),
         *(calls.redeliveries(None, undelivered=True, cursor=None), calls.trigger("failed", None)),
+        calls.checkout({}),
     ]
     assert {(call.method, call.path) for call in known} == described

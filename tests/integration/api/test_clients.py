@@ -219,6 +219,15 @@ def _public(shop: Shop, method: str, path: str) -> None:
     shop.call(method, path)
 
 
+def _checkout(shop: Shop, method: str, path: str) -> None:
+    """Only at its own accounts, and not under an id of another client."""
+    cart = {"cart_id": "1", "payment_id": 1, "redirect_url": "https://shop.example"}
+    for provider in ("voordemensen", "tixstock", "tiqets"):
+        for order_id in ("new", shop.theirs):
+            answer = shop.call(method, path, {**cart, "provider": provider, "order": {"id": order_id}})
+            assert answer.status_code == 422
+
+
 RULES: dict[tuple[str, str], Callable[[Shop, str, str], None]] = {
     ("GET", "/v1/orders"): _list,
     ("POST", "/v1/orders"): _submit,
@@ -233,6 +242,7 @@ RULES: dict[tuple[str, str], Callable[[Shop, str, str], None]] = {
     ("GET", "/metrics"): _forbidden,
     ("GET", "/v1/history"): _forbidden,
     ("POST", "/v1/look"): _look,
+    ("POST", "/v1/checkouts"): _checkout,
     ("POST", "/v1/redeliveries"): _redeliveries,
     ("POST", "/v1/trigger"): _trigger,
     ("POST", "/v1/reload"): _forbidden,

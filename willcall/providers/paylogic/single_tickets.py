@@ -140,7 +140,9 @@ def _issued(ticket: Mapping[str, Any], reading: Reading) -> PaylogicTicket:
     if not_before:
         return PaylogicTicket(word=word, waits_for="fulfilment starts later", not_before=not_before)
     if passes:
-        return PaylogicTicket(passes, word)
+        # There is no e-ticket, so the first pass has all the fields.
+        whole = read_ticket_fields(ticket, TicketKind.WALLET, passes[0].url, reading.language)
+        return PaylogicTicket((replace(whole, wallet=passes[0].wallet), *passes[1:]), word)
     # A null service fee means that the order is not completed. This only explains the status.
     unpaid = "service_fee_paid" in ticket and ticket["service_fee_paid"] is None
     return PaylogicTicket(word=word, waits_for="the order is not completed" if unpaid else _NO_ETICKET)

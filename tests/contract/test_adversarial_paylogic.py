@@ -59,7 +59,10 @@ LINKED = copy.deepcopy(ORDER)
 LINKED["_links"]["shop:ticket"] = [one["_links"]["self"] for one in TICKETS]  # type: ignore[index]
 LISTED = copy.deepcopy(ORDER)
 LISTED["_links"]["shop:tickets"] = {"href": f"{API}/orders/{UID}/tickets"}  # type: ignore[index]
-MINE = {"_links": {"self": {"href": f"{API}/tickets"}}, "_embedded": {"shop:ticket": SUBSETS}}
+MINE = {
+    "_links": {"self": {"href": f"{API}/tickets"}, "next": {"href": f"{API}/tickets/page-2"}},
+    "_embedded": {"shop:ticket": SUBSETS[:2]},
+}
 
 #: The further responses by path: the tickets, the tokens of their passes, and the pages of a list.
 RESOURCES: dict[str, Any] = {urlsplit(one["_links"]["self"]["href"]).path: one for one in TICKETS}
@@ -69,6 +72,7 @@ RESOURCES[f"/orders/{UID}/tickets"] = {
     "_embedded": {"shop:ticket": SUBSETS[:2]},
 }
 RESOURCES[f"/orders/{UID}/tickets/2"] = {"_links": {}, "_embedded": {"shop:ticket": [SUBSETS[2], SUBSETS[0]]}}
+RESOURCES["/tickets/page-2"] = {"_links": {}, "_embedded": {"shop:ticket": SUBSETS[1:]}}
 PATHS = sorted(RESOURCES)
 
 
@@ -145,9 +149,11 @@ def test_an_order_that_links_to_altered_tickets(body: Any, resources: Any) -> No
 def test_a_users_own_list(body: Any, resources: Any, missing: Any) -> None:
     order = OrderUnderTest("paylogic", "mine", quantity=PEOPLE, kind=1)
     further = resources if isinstance(resources, dict) else {}
+    people = 0
     for lost in missing:
         check(order, order.poll(MINE, RESOURCES | dict.fromkeys(lost)), MINE)
-        assert order.people <= PEOPLE
+        assert people <= order.people <= PEOPLE, "what was shown stays"
+        people = order.people
     outcome = order.poll(body, further)
     check(order, outcome, body, further)
     if isinstance(outcome, Issued):

@@ -5,7 +5,7 @@ another address. https://shopping-api-docs.paylogic.com/documentation/tickets.ht
 """
 
 import re
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from willcall.http.messages import Request, Response
 from willcall.orders.model import DocumentKind, OrderDocument, Ticket
 from willcall.orders.outcomes import Issued, Malformed, NotReady, Outcome, PartlyIssued
 from willcall.orders.ticket_admissions import count_admissions
-from willcall.orders.ticket_identity import Tickets, admits_someone, provider_ticket_id
+from willcall.orders.ticket_identity import Tickets, admits_someone, provider_ticket_id, without_duplicates
 from willcall.providers.base import OrderQuery
 from willcall.providers.conversations import Answer, Conversation, Step, fetch, find_owners, in_turn
 from willcall.providers.lenient_json import read_lenient_object
@@ -70,6 +70,13 @@ class Inquiry:
         """Return a ticket of an open order that an earlier attempt has read."""
         return None if self.query.watched else known_ticket(uid, self.query.present)
 
+    def known_besides(self, uids: Iterable[str | None]) -> list[PaylogicTicket]:
+        """Return the tickets of an open order that it has beside these, where a list could not be read to its end."""
+        others = dict.fromkeys(map(provider_ticket_id, self.query.present))
+        for uid in uids:
+            others.pop(uid, None)
+        return [known for uid in others if (known := self.known(uid))]
+
 
 def ask_for_tickets(inquiry: Inquiry, order: Mapping[str, Any], word: str | None) -> Conversation:
     """Read all tickets of an order: those that it contains, and those that it only links to."""
@@ -79,6 +86,8 @@ def ask_for_tickets(inquiry: Inquiry, order: Mapping[str, Any], word: str | None
     for address in links(order, *RELATIONS):
         if uid_of(address) not in uids:
             found += yield from _linked(inquiry, address)
+    if any(ticket.unread for ticket in found):
+        found += inquiry.known_besides(ticket.uid for ticket in found)
     outcome = order_outcome(order, found, inquiry.query.quantity, word)
     outcome = yield from with_google_passes(inquiry, outcome)
     return _with_download(order, outcome)
@@ -89,14 +98,15 @@ def ask_for_user_list(inquiry: Inquiry, first: Mapping[str, Any]) -> Conversatio
     query, reading = inquiry.query, inquiry.reading
     if embedded(first, *RELATIONS) is None:
         return Malformed(detail="no list of tickets in the response")
-    pages, _ = yield from _pages(inquiry, first)
+    pages, whole = yield from _pages(inquiry, first)
     everything = [one for page in pages for one in listed_tickets(page, reading)]
     owners = yield from find_owners(keys_of(everything))
     recent = [one for page in pages for one in recent_tickets(page, query.bought_at, reading)]
     quantity = query.quantity or 1
-    selected = own_tickets(recent, quantity, owners)
+    elsewhere = [] if whole else inquiry.known_besides(one.ticket.uid for one in everything)
+    selected = own_tickets(recent, quantity - len(elsewhere), owners) if len(elsewhere) < quantity else []
     own = yield from in_turn(_own(inquiry, listed) for listed in selected)
-    outcome = user_list_outcome(recent, own, quantity)
+    outcome = user_list_outcome(recent, [*own, *elsewhere], quantity)
     return (yield from with_google_passes(inquiry, outcome))
 
 
@@ -109,7 +119,7 @@ def with_google_passes(inquiry: Inquiry, outcome: Outcome) -> Conversation:
     if not isinstance(outcome, Issued | PartlyIssued):
         return outcome
     answers = yield from in_turn(_with_google_link(inquiry, ticket) for ticket in outcome.tickets)
-    tickets = tuple(ticket for ticket, _ in answers)
+    tickets = without_duplicates(ticket for ticket, _ in answers)
     usable = {_key(ticket) for ticket in tickets if not _is_unlinked(ticket)}
     rest = tuple(ticket for ticket in tickets if _key(ticket) in usable)
     if len(rest) < len(tickets):

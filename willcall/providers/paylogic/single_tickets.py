@@ -52,6 +52,11 @@ class PaylogicTicket:
         return bool(self.tickets) and not self.void
 
     @property
+    def unread(self) -> bool:
+        """Whether this attempt could not read it."""
+        return self.waits_for == _UNREAD
+
+    @property
     def cancelled(self) -> bool:
         """Whether Paylogic says that it was cancelled, rather than void for another reason."""
         return self.void and (self.word or "").lower() in CANCELLED

@@ -270,3 +270,49 @@ def test_tickets_and_links_are_read_in_each_form(relation: str, href: Any, sever
     outcome = read(UID, order)
     assert isinstance(outcome, Issued)
     assert outcome.tickets[0].url == "https://download.paylogic.nl/1"
+
+
+def test_an_order_needs_what_its_tickets_need_together() -> None:
+    late = {**ticket(), "uid": "1" * 32, "needs_personalization": True, "personalization_end": "2099-05-01T00:00:00Z"}
+    late["_links"] = {"shop:personalization_request": [{"href": f"{API}/personalization-requests/1"}]}
+    soon = {**ticket(), "uid": "2" * 32, "needs_personalization": True, "personalization_end": "2099-04-01T00:00:00Z"}
+    soon["personalization_form"] = {"email": {"required": True}}
+    undated = {**ticket(), "uid": "3" * 32, "needs_personalization": True, "personalization_end": None}
+    issued = {**ticket(shop_eticket="https://d.example/1"), "uid": "4" * 32}
+    order = {"uid": UID, "_embedded": {"shop:ticket": [undated, late, issued, soon]}}
+    needs = read(UID, order).needs
+    assert needs.until == 4_078_684_800.0  # 2099-04-01
+    assert needs.form == {"email": {"required": True}}
+    assert needs.url == f"{API}/personalization-requests/1"
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "detail"),
+    [
+        ("2026-12-01T00:00:00Z", "2026-12-24T00:00:00Z", "can be personalised from 2026-12-01"),
+        ("2026-10-01T00:00:00Z", "2026-11-01T00:00:00Z", "ended at 2026-11-01"),
+    ],
+)
+def test_the_time_to_personalise_is_said_before_it_begins_and_after_it_ended(start: str, end: str, detail: str) -> None:
+    dates = {"needs_personalization": True, "personalization_start": start, "personalization_end": end}
+    assert detail in read(f"ticket:{UID}", {**ticket(), **dates}).needs.detail
+
+
+def test_a_link_template_is_not_followed() -> None:
+    links = {"shop:tickets": {"href": f"{API}/tickets{{?event,code}}", "templated": True}}
+    outcome = read(UID, {"uid": UID, "_links": links})
+    assert outcome.detail == "no tickets yet"
+
+
+def test_a_pass_without_an_e_ticket_has_all_fields_of_its_ticket() -> None:
+    whole = {
+        **ticket(apple_wallet_pass="https://d.example/a"),
+        "price": {"amount": "10.00", "currency": "EUR"},
+        "subproduct": {"en": "North"},
+        "consumer": {"first_name": "Blaise", "phone_number": ""},
+    }
+    whole["_links"] = {"apple_wallet_pass": {"href": "https://d.example/a"}}
+    (one,) = read(f"ticket:{UID}", whole).tickets
+    assert (one.kind.value, one.wallet, one.entrance, one.price.amount) == ("wallet", "apple", "North", "10.00")
+    assert one.holder == {"first_name": "Blaise"}
+    assert "Blaise" not in json.dumps(dict(one.extra))

@@ -22,6 +22,7 @@ EVENT = "5b3e9744999d4d0ca56b4c5ca1f4dc49"
 CODE = f"code:8663092874786@{EVENT}"
 BASIC = PaylogicCredentials(username="app", password=SecretStr("sé:cret"))
 USER = PaylogicCredentials(cognito_token=SecretStr("cognito-1"))
+JWT = PaylogicCredentials(bearer=SecretStr("jwt-1"))
 REFERENCES = [UID, f"ticket:{UID}", CODE, "mine"]
 
 HREF = st.fixed_dictionaries({"href": st.just("https://download.paylogic.nl/1") | JSON})
@@ -94,6 +95,13 @@ def test_a_user_requests_their_own_tickets(reference: str, path: str) -> None:
     assert "Authorization" not in request.headers
 
 
+def test_an_application_with_a_json_web_token_sends_it_as_bearer() -> None:
+    ADAPTER.check_reference(UID, JWT)
+    request = ADAPTER.status_request(OrderQuery(UID), JWT, None)
+    assert request.headers["Authorization"] == "Bearer jwt-1"
+    assert ADAPTER.listing.list_request(JWT, None, 1_795_341_600.0) is None
+
+
 def test_barcode_events_have_the_base_url_of_the_tickets() -> None:
     account = PaylogicCredentials(base_url="http://127.0.0.1:9", username="app", password=SecretStr("x"))
     request = ADAPTER.status_request(OrderQuery(CODE), account, None)
@@ -104,6 +112,8 @@ def test_barcode_events_have_the_base_url_of_the_tickets() -> None:
     ("reference", "account", "message"),
     [
         ("mine", BASIC, "mine needs a cognito_token"),
+        ("mine", JWT, "mine needs a cognito_token"),
+        (CODE, JWT, "need an account with username and password"),
         (CODE, USER, "need an account with username and password"),
         ("order:90842034", BASIC, "must be an order uid, ticket:<uid>, "),
         ("ticket:", BASIC, "ticket uid must not be empty"),
@@ -134,6 +144,9 @@ def test_an_invalid_reference_is_rejected_without_quoting_it(
         ({"username": "app", "cognito_token": "hidden"}, "give only one"),
         ({"username": "a:b", "password": "hidden"}, "no colon"),
         ({"cognito_token": "hidden\n"}, "ends with a line break"),
+        ({"bearer": "hidden\n"}, "ends with a line break"),
+        ({"bearer": "hidden", "cognito_token": "hidden"}, "not both|only one"),
+        ({"bearer": "hidden", "username": "app", "password": "hidden"}, "not both|only one"),
         ({"username": "app", "password": "hidden", "api_key": "hidden"}, "api_key"),
     ],
 )

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from willcall.simulator.http_messages import SimulatedRequest, SimulatedResponse, json_response, timestamp
+from willcall.simulator.ledger import RequestKind
 from willcall.simulator.order_status import SimulatedStatus
 from willcall.simulator.providers.base import OrderSnapshot, Provider, RouteMatch, Scope, reason
 from willcall.simulator.script import OrderScript, ProviderName
@@ -77,7 +78,7 @@ class Paylogic(Provider):
             return RouteMatch("other", None, key)
         match request.path.split("/"):
             case ["", "orders", *uid]:
-                kind = "status" if uid else "list"
+                kind: RequestKind = "status" if uid else "list"
                 return RouteMatch(kind, "/".join(uid) or None, key, None if uid else "application")
             case ["", "tickets", uid, *rest] if rest in ([], ["google-wallet-token"]):
                 # Tickets are documented for applications with Basic and for users.

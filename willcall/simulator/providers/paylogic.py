@@ -14,7 +14,6 @@ from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from willcall.simulator.http_messages import SimulatedRequest, SimulatedResponse, json_response, timestamp
-from willcall.simulator.ledger import RequestKind
 from willcall.simulator.order_status import SimulatedStatus
 from willcall.simulator.providers.base import OrderSnapshot, Provider, RouteMatch, Scope, reason
 from willcall.simulator.script import OrderScript, ProviderName
@@ -78,8 +77,8 @@ class Paylogic(Provider):
             return RouteMatch("other", None, key)
         match request.path.split("/"):
             case ["", "orders", *uid]:
-                kind: RequestKind = "status" if uid else "list"
-                return RouteMatch(kind, "/".join(uid) or None, key, None if uid else "application")
+                scope = None if uid else "application"
+                return RouteMatch("status" if uid else "list", "/".join(uid) or None, key, scope)
             case ["", "tickets", uid, *rest] if rest in ([], ["google-wallet-token"]):
                 # Tickets are documented for applications with Basic and for users.
                 scope = "application" if (key or "").startswith("Bearer ") else None

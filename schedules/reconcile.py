@@ -102,18 +102,18 @@ def _pages(context: Context, account: Account, listing: OrderLister, since: floa
         response = _list(context, account, listing, since, claimed=token.claimed, after=page)
         if isinstance(response, RetrySoon):
             return
-        waits = _note_hint(context, account, response)
+        _note_hint(context, account, response)
         if not isinstance(response, Response):
             log.warning("list unavailable", account=account.key)
             return
         yield response
         page = response
-        if waits or status_outcome(page) is not None or listing.next_page(account.credentials, None, page) is None:
+        if status_outcome(page) is not None or listing.next_page(account.credentials, None, page) is None:
             return
 
 
-def _note_hint(context: Context, account: Account, response: Response | Outcome) -> bool:
-    """Come back to the list only when its response allows it. Returns whether it asks to wait."""
+def _note_hint(context: Context, account: Account, response: Response | Outcome) -> None:
+    """Come back to the list only when its response allows it."""
     stores = context.stores
     outcome = status_outcome(response) if isinstance(response, Response) else response
     hint = retry_after(response) if isinstance(response, Response) else response.retry_after
@@ -123,7 +123,6 @@ def _note_hint(context: Context, account: Account, response: Response | Outcome)
     # A gateway that rejects only the list must not stop the account.
     if isinstance(outcome, Throttled) and not outcome.by_gateway:
         report_throttle(context, account, outcome.retry_after, stores.accounts.now(), why=outcome.detail)
-    return bool(wait)
 
 
 def _poll_if_different(context: Context, account: Account, entry: ListedOrder) -> bool:

@@ -210,7 +210,7 @@ class OrderScript(_ScriptModel):
     combo: bool = False
     #: paylogic: the order links to its tickets, instead of containing them.
     linked: bool = False
-    #: How many entries a page of a user's list has, and of Paylogic's list of orders; None is all.
+    #: How many entries a page of a user's list has; None is all.
     page_size: PositiveInt | None = None
     #: paylogic: the order only links to the download of its tickets.
     only_a_download: bool = False

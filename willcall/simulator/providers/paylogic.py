@@ -11,7 +11,6 @@ from datetime import datetime
 from hashlib import sha256
 from math import ceil
 from typing import Any, ClassVar
-from urllib.parse import urlencode
 
 from willcall.simulator.http_messages import SimulatedRequest, SimulatedResponse, json_response, timestamp
 from willcall.simulator.order_status import SimulatedStatus
@@ -125,15 +124,12 @@ class Paylogic(Provider):
         shown = [
             snapshot for snapshot in snapshots if ceil(snapshot.known_at) >= earliest and _is_order(snapshot.order)
         ]
-        size = next((snapshot.order.page_size for snapshot in shown if snapshot.order.page_size), len(shown)) or 1
-        number, last = _page(request.query), max(1, ceil(len(shown) / size))
-        page = shown[(number - 1) * size : number * size]
         body = {
-            "_links": _page_links(request, number, last) | {"curies": CURIES},
+            "_links": {"self": {"href": f"{request.origin}/paylogic/orders"}, "curies": CURIES},
             "item_count": len(shown),
-            "_embedded": {"shop:order": [_order(snapshot) for snapshot in page]},
+            "_embedded": {"shop:order": [_order(snapshot) for snapshot in shown]},
         }
-        return json_response(body, content_type=HAL), page
+        return json_response(body, content_type=HAL), shown
 
     def error_response(self, status: int) -> SimulatedResponse:
         """Return a code and a message; the real body is not documented."""
@@ -145,20 +141,6 @@ class Paylogic(Provider):
         if order.reference.startswith(SINGLE):
             return []
         return [f"ticket:{ticket_uid(secret)}" for secret in secrets]
-
-
-def _page_links(request: SimulatedRequest, number: int, last: int) -> dict[str, Any]:
-    """Return the links between the pages of a list. The name of the parameter is not documented.
-
-    https://shopping-api-docs.sandbox.paylogic.com/documentation/orders.html
-    """
-    numbers = {"self": number, "first": 1, "prev": number - 1, "next": number + 1, "last": last}
-    query = {name: value for name, value in request.query.items() if name != "page"}
-    return {
-        name: {"href": f"{request.origin}/paylogic{request.path}?{urlencode({**query, 'page': page})}"}
-        for name, page in numbers.items()
-        if 1 <= page <= last
-    }
 
 
 def ticket_uid(secret: str) -> str:

@@ -17,7 +17,11 @@ TABLES: dict[str, list[dict[str, Any]]] = {
     "tiqets": [{"api_key": "s3cret-api-key", "webhook_token": "s3cret-token-of-tiqets"}],
     "tixstock": [{"bearer_token": "s3cret-bearer-token", "webhook_token": "s3cret-token-of-tixstock"}],
     "voordemensen": [{"client_name": "demo"}],
-    "paylogic": [{"username": "app", "password": "s3cret-password"}, {"cognito_token": "s3cret-cognito-token"}],
+    "paylogic": [
+        {"username": "app", "password": "s3cret-password"},
+        {"cognito_token": "s3cret-cognito-token"},
+        {"bearer": "s3cret-json-web-token"},
+    ],
 }
 
 #: A reference of each form that the provider knows, per table above.
@@ -33,5 +37,6 @@ REFERENCES: dict[str, list[list[str]]] = {
             "code:8663092874786@5b3e9744999d4d0ca56b4c5ca1f4dc49",
         ],
         ["mine", "87a2195h3gd162fb35c5a3dbd7bapo1l", "ticket:90842034646f49c99882eb99a13fa2e9"],
+        ["87a2195h3gd162fb35c5a3dbd7bapo1l", "ticket:90842034646f49c99882eb99a13fa2e9"],
     ],
 }

@@ -233,6 +233,8 @@ class OrderScript(_ScriptModel):
     pending_hint: PendingHint = PendingHint()
     #: paylogic: `fulfillment_starts_at`, and no e-ticket before.
     fulfillment_starts_after: NonNegativeFloat | None = None
+    #: paylogic: from the first number of seconds on, fulfilment starts after the second.
+    fulfillment_moves: tuple[NonNegativeFloat, NonNegativeFloat] | None = None
     #: paylogic: `needs_personalization` is true until then, and there is no e-ticket.
     needs_personalization_until: NonNegativeFloat | None = None
     #: The order's PDFs are not found before that.

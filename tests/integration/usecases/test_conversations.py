@@ -8,7 +8,7 @@ import pytest
 from tests.integration.usecases.conftest import Setup, System
 from willcall.orders.model import Money, Order, Status
 from willcall.orders.ticket_identity import provider_ticket_id
-from willcall.simulator.script import OrderScript
+from willcall.simulator.script import AccountScript, OrderScript
 from willcall.stores import keys
 from willcall.stores.accounts import AccountHealth
 from willcall.usecases.submit import submit
@@ -87,8 +87,13 @@ def test_without_tokens_the_next_attempt_asks_for_the_rest_only(
     first = asked(h)
     h.redis.delete(keys.tokens("paylogic/default"))
     order = h.poll()
-    assert (order.status, len(uids(order))) == (Status.FULFILLED, 3)
-    assert order.next_poll_at is None
+    assert (order.status, len(uids(order))) == (Status.PARTIAL, 3), "links of wallet passes are still missing"
+    h.redis.delete(keys.tokens("paylogic/default"))
+    order = h.poll()
+    assert (order.status, order.next_poll_at) == (Status.FULFILLED, None)
+    passes = [ticket.url or "" for ticket in order.tickets if ticket.wallet == "google"]
+    assert len(passes) == 3
+    assert all(address.startswith("https://pay.google.com/") for address in passes)
     again = set(asked(h)[len(first) :]) - {"a7c6"}
     assert again.isdisjoint(set(first) - {"a7c6"}), "tickets that were read are not asked for again"
 
@@ -143,3 +148,75 @@ def test_a_users_list_of_several_pages_is_read_to_its_end(make_system: Setup) ->
     order = h.poll()
     assert (order.status, len(uids(order))) == (Status.FULFILLED, 6)
     assert all(ticket.kind == "pdf" for ticket in order.tickets if ticket.wallet is None), "read at their own address"
+
+
+def test_an_order_that_links_to_a_hundred_tickets_is_read_over_several_attempts(
+    make_system: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("willcall.usecases.conversations._PATIENCE", 0.05)
+    h = make_system(rate={"limit": 1, "period": 3_600, "burst": 41})
+    h.submit(linked(quantity=120))
+    people = [len(uids(h.poll()))]
+    while h.order().status is not Status.FULFILLED:
+        h.redis.delete(keys.tokens("paylogic/default"))
+        people.append(len(uids(h.poll())))
+        assert len(people) < 12, "each attempt asks for the rest only"
+    assert people[:3] == sorted(people[:3])
+    assert people[0] < people[1] < people[2] <= people[-1] == 120
+    requests = [path for path in asked(h) if path != "a7c6"]
+    assert len(requests) == len(set(requests)) == 120, "no ticket is asked for twice"
+    assert sum((ticket.url or "").startswith("https://pay.google.com/") for ticket in h.order().tickets) == 120
+
+
+def test_a_users_own_order_is_read_by_its_uid(make_system: Setup) -> None:
+    h = make_system(rate=PLENTY)
+    h.submit(linked(account="user", quantity=2))
+    assert (h.poll().status, len(uids(h.order()))) == (Status.FULFILLED, 2)
+    assert {request["auth"] for request in h.providers.ledger(provider="paylogic")} == {"ok"}
+
+
+def test_an_application_with_a_json_web_token_reads_orders(make_system: Setup) -> None:
+    script = AccountScript(provider="paylogic", credentials={"bearer": "ey.front.end"})
+    h = make_system(rate=PLENTY, scripts=[script], own={"username": None, "password": None})
+    h.submit(OrderScript(provider="paylogic", reference="a7c6", quantity=2))
+    assert (h.poll().status, len(uids(h.order()))) == (Status.FULFILLED, 2)
+    h.submit(linked(reference="b1", quantity=1), id="ord-2")
+    order = h.poll("ord-2")
+    assert (order.status, order.tickets) == (Status.PENDING, ()), "single tickets are documented for Basic and users"
+
+
+def test_a_date_of_issuing_that_moves_moves_the_deadline(make_system: Setup) -> None:
+    h = make_system(rate=PLENTY)
+    day = 86_400.0
+    h.submit(
+        OrderScript(
+            provider="paylogic",
+            reference="a7c6",
+            ready_after=30 * day,
+            fulfillment_starts_after=20 * day,
+            fulfillment_moves=(day, 25 * day),
+        )
+    )
+    first = h.poll()
+    h.let_time_pass_for_providers(day)
+    second = h.poll()
+    assert (first.expected_at, second.expected_at) != (None, None)
+    assert (second.expected_at or 0) - (first.expected_at or 0) == pytest.approx(5 * day, abs=2)
+    assert second.deadline_at - first.deadline_at == pytest.approx(5 * day, abs=2)
+
+
+def test_orders_of_one_user_share_the_responses_of_one_conversation(make_system: Setup) -> None:
+    h = make_system(rate=PLENTY)
+    for name in ("one", "two"):
+        script = {"provider": "paylogic", "account": "user", "reference": name, "external_user_id": "mine"}
+        h.providers.add_orders([OrderScript.model_validate({**script, "quantity": 2, "page_size": 3})])
+    payload = {"provider": "paylogic", "account": "user", "reference": "mine", "quantity": 2}
+    for order_id in ("ord-1", "ord-2"):
+        submit(h.context, {"id": order_id, **payload})
+    first = h.poll("ord-1")
+    second = h.order("ord-2")
+    assert first.status is Status.FULFILLED
+    assert uids(first).isdisjoint(uids(second))
+    second = second if second.status is Status.FULFILLED else h.poll("ord-2")
+    assert (second.status, len(uids(second))) == (Status.FULFILLED, 2)
+    assert uids(first).isdisjoint(uids(second))

@@ -5,14 +5,15 @@ another address. https://shopping-api-docs.paylogic.com/documentation/tickets.ht
 """
 
 import re
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from willcall.http.messages import Request, Response
 from willcall.orders.model import DocumentKind, OrderDocument, Ticket
-from willcall.orders.outcomes import Issued, Malformed, Outcome, PartlyIssued
-from willcall.orders.ticket_identity import provider_ticket_id
+from willcall.orders.outcomes import Issued, Malformed, NotReady, Outcome, PartlyIssued
+from willcall.orders.ticket_admissions import count_admissions
+from willcall.orders.ticket_identity import Tickets, admits_someone, provider_ticket_id, without_duplicates
 from willcall.providers.base import OrderQuery
 from willcall.providers.conversations import Answer, Conversation, Step, fetch, find_owners, in_turn
 from willcall.providers.lenient_json import read_lenient_object
@@ -37,8 +38,8 @@ from willcall.providers.paylogic.user_lists import (
 )
 from willcall.providers.reading import as_text, read_text, status_outcome
 
-#: Most pages of a list, and most tickets of an order, that one attempt requests.
-_MOST_PAGES, _MOST_TICKETS = 20, 100
+#: Most pages of a list that one attempt requests. Tickets are limited by the tokens and the time of an attempt alone.
+_MOST_PAGES = 20
 #: Fields of which a complete ticket has at least one, and a listed one none.
 _COMPLETE = {"code", "seating", "needs_personalization", "fulfillment_starts_at", "service_fee_paid", "consumer"}
 _JWT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
@@ -69,15 +70,24 @@ class Inquiry:
         """Return a ticket of an open order that an earlier attempt has read."""
         return None if self.query.watched else known_ticket(uid, self.query.present)
 
+    def known_besides(self, uids: Iterable[str | None]) -> list[PaylogicTicket]:
+        """Return the tickets of an open order that it has beside these, where a list could not be read to its end."""
+        others = dict.fromkeys(map(provider_ticket_id, self.query.present))
+        for uid in uids:
+            others.pop(uid, None)
+        return [known for uid in others if (known := self.known(uid))]
+
 
 def ask_for_tickets(inquiry: Inquiry, order: Mapping[str, Any], word: str | None) -> Conversation:
     """Read all tickets of an order: those that it contains, and those that it only links to."""
     contained = embedded(order, *RELATIONS) or []
     found = yield from in_turn(_complete(inquiry, ticket) for ticket in contained)
     uids = {ticket.uid for ticket in found}
-    for address in links(order, *RELATIONS)[:_MOST_TICKETS]:
+    for address in links(order, *RELATIONS):
         if uid_of(address) not in uids:
             found += yield from _linked(inquiry, address)
+    if any(ticket.unread for ticket in found):
+        found += inquiry.known_besides(ticket.uid for ticket in found)
     outcome = order_outcome(order, found, inquiry.query.quantity, word)
     outcome = yield from with_google_passes(inquiry, outcome)
     return _with_download(order, outcome)
@@ -88,26 +98,63 @@ def ask_for_user_list(inquiry: Inquiry, first: Mapping[str, Any]) -> Conversatio
     query, reading = inquiry.query, inquiry.reading
     if embedded(first, *RELATIONS) is None:
         return Malformed(detail="no list of tickets in the response")
-    pages = yield from _pages(inquiry, first)
+    pages, whole = yield from _pages(inquiry, first)
     everything = [one for page in pages for one in listed_tickets(page, reading)]
     owners = yield from find_owners(keys_of(everything))
     recent = [one for page in pages for one in recent_tickets(page, query.bought_at, reading)]
     quantity = query.quantity or 1
-    selected = own_tickets(recent, quantity, owners)[:_MOST_TICKETS]
+    elsewhere = [] if whole else inquiry.known_besides(one.ticket.uid for one in everything)
+    selected = own_tickets(recent, quantity - len(elsewhere), owners) if len(elsewhere) < quantity else []
     own = yield from in_turn(_own(inquiry, listed) for listed in selected)
-    outcome = user_list_outcome(recent, own, quantity)
+    outcome = user_list_outcome(recent, [*own, *elsewhere], quantity)
     return (yield from with_google_passes(inquiry, outcome))
 
 
 def with_google_passes(inquiry: Inquiry, outcome: Outcome) -> Conversation:
     """Replace the addresses of Google's wallet tokens by links that a customer can tap.
 
-    A pass that cannot be had now keeps the address of its token, and gets its link at a later poll.
+    A ticket whose only part is a pass without a link is not issued yet. Where the conversation ends first, an open
+    order waits for the links as long as each attempt brings something new; then they follow when it is watched.
     """
     if not isinstance(outcome, Issued | PartlyIssued):
         return outcome
-    tickets = yield from in_turn(_with_google_link(inquiry, ticket) for ticket in outcome.tickets)
-    return replace(outcome, tickets=tuple(tickets))
+    answers = yield from in_turn(_with_google_link(inquiry, ticket) for ticket in outcome.tickets)
+    tickets = without_duplicates(ticket for ticket, _ in answers)
+    usable = {_key(ticket) for ticket in tickets if not _is_unlinked(ticket)}
+    rest = tuple(ticket for ticket in tickets if _key(ticket) in usable)
+    if len(rest) < len(tickets):
+        return _without_links(outcome, tickets, rest)
+    outcome = replace(outcome, tickets=tickets)
+    is_cut = not all(answered for _, answered in answers)
+    if not isinstance(outcome, Issued) or not is_cut or inquiry.query.watched or not _brings_news(inquiry, tickets):
+        return outcome
+    detail = "the tickets are here; links of wallet passes follow"
+    return PartlyIssued(tickets, provider_status=outcome.provider_status, detail=detail)
+
+
+def _without_links(outcome: Issued | PartlyIssued, tickets: Tickets, rest: Tickets) -> Outcome:
+    """Return the outcome without the tickets that lack the link of their only pass."""
+    word, detail = outcome.provider_status, "the link of a wallet pass is missing"
+    needs, not_before = (outcome.needs, outcome.not_before) if isinstance(outcome, PartlyIssued) else (None, None)
+    if not any(map(admits_someone, rest)):
+        return NotReady(provider_status=word, detail=detail, needs=needs, not_before=not_before, void=rest)
+    expected = outcome.expected if isinstance(outcome, PartlyIssued) else count_admissions(tickets)
+    return PartlyIssued(rest, expected, needs=needs, provider_status=word, detail=detail, not_before=not_before)
+
+
+def _brings_news(inquiry: Inquiry, tickets: Tickets) -> bool:
+    """Return whether the order does not have all of these yet."""
+    present = {(_key(ticket), ticket.wallet, _is_unlinked(ticket)) for ticket in inquiry.query.present}
+    return any((_key(ticket), ticket.wallet, _is_unlinked(ticket)) not in present for ticket in tickets)
+
+
+def _key(ticket: Ticket) -> str | None:
+    """Return what the parts of one ticket have in common."""
+    return provider_ticket_id(ticket) or ticket.code or ticket.url
+
+
+def _is_unlinked(ticket: Ticket) -> bool:
+    return ticket.wallet == "google" and not _is_google(ticket.url)
 
 
 def _complete(inquiry: Inquiry, ticket: Mapping[str, Any]) -> Read:
@@ -132,10 +179,12 @@ def _linked(inquiry: Inquiry, address: str) -> Generator[Step, Answer, list[Payl
     body = yield from resource(inquiry, address) if inquiry.may_get(address) else _nothing()
     if body is None:
         return [unread_ticket(uid)]
-    entries = embedded(body, *RELATIONS)
-    if entries is None:
+    if embedded(body, *RELATIONS) is None:
         return [read_ticket(body, inquiry.reading)]
-    return (yield from in_turn(_complete(inquiry, entry) for entry in entries))
+    pages, whole = yield from _pages(inquiry, body)
+    entries = [entry for page in pages for entry in embedded(page, *RELATIONS) or []]
+    found = yield from in_turn(_complete(inquiry, entry) for entry in entries)
+    return found if whole else [*found, unread_ticket(None)]
 
 
 def _own(inquiry: Inquiry, listed: ListedTicket) -> Read:
@@ -152,33 +201,32 @@ def _own(inquiry: Inquiry, listed: ListedTicket) -> Read:
     return read_ticket(body, inquiry.reading) if body else listed.ticket
 
 
-def _pages(inquiry: Inquiry, first: Mapping[str, Any]) -> Generator[Step, Answer, list[Mapping[str, Any]]]:
-    """Read a list to its end. A page that cannot be had now is read at a later poll."""
+def _pages(inquiry: Inquiry, first: Mapping[str, Any]) -> Generator[Step, Answer, tuple[list[Mapping[str, Any]], bool]]:
+    """Return the pages of a list, and whether these are all. A page that cannot be had now is read at a later poll."""
     pages, seen = [first], set[str]()
-    while len(pages) < _MOST_PAGES:
-        following = link(pages[-1], "next")
-        if following is None or following in seen or not inquiry.may_get(following):
-            break
+    while (following := link(pages[-1], "next")) and following not in seen:
         seen.add(following)
-        body = yield from resource(inquiry, following)
+        within = len(pages) < _MOST_PAGES and inquiry.may_get(following)
+        body = (yield from resource(inquiry, following)) if within else None
         if body is None:
-            break
+            return pages, False
         pages.append(body)
-    return pages
+    return pages, True
 
 
-def _with_google_link(inquiry: Inquiry, ticket: Ticket) -> Generator[Step, Answer, Ticket]:
-    if ticket.wallet != "google":
-        return ticket
-    uid = provider_ticket_id(ticket)
+def _with_google_link(inquiry: Inquiry, ticket: Ticket) -> Generator[Step, Answer, tuple[Ticket, bool]]:
+    """Return a ticket, with its link if it is a pass for Google Wallet, and whether nothing is left to ask."""
+    if not _is_unlinked(ticket):
+        return ticket, True
     for old in inquiry.query.present:
-        if old.wallet == "google" and provider_ticket_id(old) == uid and _is_google(old.url):
-            return replace(ticket, url=old.url)
-    if _is_google(ticket.url) or not inquiry.may_get(ticket.url):
-        return ticket
+        if old.wallet == "google" and _key(old) == _key(ticket) and _is_google(old.url):
+            return replace(ticket, url=old.url), True
+    if not inquiry.may_get(ticket.url):
+        return ticket, True
     response = yield from fetch(inquiry.get(ticket.url or ""))
     token = _token(response) if response else None
-    return replace(ticket, url=_SAVE_TO_GOOGLE_WALLET + token) if token else ticket
+    made = replace(ticket, url=_SAVE_TO_GOOGLE_WALLET + token) if token else ticket
+    return made, response is not None
 
 
 def _is_google(address: str | None) -> bool:

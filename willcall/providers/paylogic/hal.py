@@ -21,7 +21,10 @@ def embedded(resource: Mapping[str, Any], *names: str) -> list[Mapping[str, Any]
 
 
 def links(resource: Mapping[str, Any], *names: str) -> list[str]:
-    """Return the web addresses under all of the names, each once. A relation is one link or a list."""
+    """Return the web addresses under all of the names, each once. A relation is one link or a list.
+
+    A URI template is no address.
+    """
     relations = as_object(resource.get("_links"))
     entries = (entry for name in names for entry in as_list(relations.get(name)))
     return list(dict.fromkeys(filter(None, map(_address, entries))))
@@ -50,7 +53,8 @@ def related(resource: Mapping[str, Any], without: set[str]) -> dict[str, str | l
 
 
 def _address(entry: object) -> str | None:
-    return as_web_url(as_object(entry).get("href") or entry)
+    address = as_web_url(as_object(entry).get("href") or entry)
+    return None if address and "{" in address else address
 
 
 def without_format(resource: Mapping[str, Any]) -> dict[str, Any]:

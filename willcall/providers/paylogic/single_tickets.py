@@ -52,6 +52,11 @@ class PaylogicTicket:
         return bool(self.tickets) and not self.void
 
     @property
+    def unread(self) -> bool:
+        """Whether this attempt could not read it."""
+        return self.waits_for == _UNREAD
+
+    @property
     def cancelled(self) -> bool:
         """Whether Paylogic says that it was cancelled, rather than void for another reason."""
         return self.void and (self.word or "").lower() in CANCELLED
@@ -140,7 +145,9 @@ def _issued(ticket: Mapping[str, Any], reading: Reading) -> PaylogicTicket:
     if not_before:
         return PaylogicTicket(word=word, waits_for="fulfilment starts later", not_before=not_before)
     if passes:
-        return PaylogicTicket(passes, word)
+        # There is no e-ticket, so the first pass has all the fields.
+        whole = read_ticket_fields(ticket, TicketKind.WALLET, passes[0].url, reading.language)
+        return PaylogicTicket((replace(whole, wallet=passes[0].wallet), *passes[1:]), word)
     # A null service fee means that the order is not completed. This only explains the status.
     unpaid = "service_fee_paid" in ticket and ticket["service_fee_paid"] is None
     return PaylogicTicket(word=word, waits_for="the order is not completed" if unpaid else _NO_ETICKET)

@@ -7,10 +7,11 @@ https://shopping-api-docs.sandbox.paylogic.com/documentation/ordercancellation.h
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
 
+from willcall.orders.model import Needs
 from willcall.orders.outcomes import Cancelled, Issued, NotReady, Outcome, PartlyIssued
 from willcall.orders.ticket_admissions import count_admissions
 from willcall.orders.ticket_identity import Tickets, admits_someone, without_duplicates
@@ -89,13 +90,27 @@ def combined(
     if tickets and not needed:
         reasons = ["every ticket is void"]
     detail = "; ".join([f"{count} of {needed} tickets", *reasons])
-    needs = min((part.needs for part in waiting if part.needs), key=lambda each: each.until or inf, default=None)
+    needs = _needs_of([part.needs for part in waiting if part.needs])
     not_before = _earliest(waiting) if len(bundles) + len(own) >= needed else None
     if not any(map(admits_someone, tickets)):
         return NotReady(needs=needs, void=tickets, provider_status=word, detail=detail, not_before=not_before)
     return PartlyIssued(
         tickets, needed or None, needs=needs, provider_status=word, detail=detail, not_before=not_before
     )
+
+
+def _needs_of(needs: Sequence[Needs]) -> Needs | None:
+    """Return what the tickets of an order need together: by the earliest time, with the first form and address.
+
+    Usually all tickets of an order must be personalised before any e-ticket is issued.
+
+    https://shopping-api-docs.paylogic.com/documentation/personalization.html
+    """
+    if not needs:
+        return None
+    first = min(needs, key=lambda each: inf if each.until is None else each.until)
+    form = first.form or next((each.form for each in needs if each.form), None)
+    return replace(first, form=form, url=first.url or next((each.url for each in needs if each.url), None))
 
 
 def _earliest(waiting: list[PaylogicTicket]) -> float | None:

@@ -18,7 +18,7 @@ from willcall.providers.dates import is_older
 from willcall.providers.paylogic.hal import embedded, link, linked_uid
 from willcall.providers.paylogic.single_tickets import PaylogicTicket, Reading, read_listed_ticket
 from willcall.providers.paylogic.tickets import bundles_of, combined
-from willcall.providers.reading import as_text, status_word
+from willcall.providers.reading import as_object, as_text, status_word
 
 #: The relation of tickets in an order is not documented; links have both forms.
 RELATIONS = ("shop:ticket", "shop:tickets")
@@ -66,7 +66,7 @@ def recent_tickets(body: Mapping[str, Any], bought_at: float, reading: Reading) 
         for entry in embedded(body, *RELATIONS) or []
         if not is_older(entry, bought_at) and linked_uid(entry, "shop:event") not in old
     ]
-    page = {"_embedded": {**(body.get("_embedded") or {}), RELATIONS[0]: young}}
+    page = {"_embedded": {**as_object(body.get("_embedded")), RELATIONS[0]: young}}
     return [one for one in listed_tickets(page, reading) if not one.ticket.void]
 
 

@@ -64,8 +64,9 @@ class Paylogic(Provider):
         }
 
     def keys(self, credentials: Mapping[str, str]) -> dict[str, Scope]:
-        """Basic for applications, `Cognito-Token` for users."""
-        return {
+        """Basic for applications, `Cognito-Token` for users, `Bearer` for applications with fewer rights."""
+        bearer = credentials.get("bearer")
+        return ({f"Bearer {bearer}": "front end"} if bearer else {}) | {
             f"Basic {credentials['username']}:{credentials['password']}": "application",
             f"Cognito {credentials['cognito_token']}": "user",
         }
@@ -76,9 +77,12 @@ class Paylogic(Provider):
             return RouteMatch("other", None, key)
         match request.path.split("/"):
             case ["", "orders", *uid]:
-                return RouteMatch("status" if uid else "list", "/".join(uid) or None, key, "application")
+                scope = None if uid else "application"
+                return RouteMatch("status" if uid else "list", "/".join(uid) or None, key, scope)
             case ["", "tickets", uid, *rest] if rest in ([], ["google-wallet-token"]):
-                return RouteMatch("details" if rest else "status", f"ticket:{uid}", key)
+                # Tickets are documented for applications with Basic and for users.
+                scope = "application" if (key or "").startswith("Bearer ") else None
+                return RouteMatch("details" if rest else "status", f"ticket:{uid}", key, scope)
             case ["", "tickets"] if "code" in query:
                 event = query.get("event", "").rstrip("/").rpartition("/")[2]
                 return RouteMatch("status", f"code:{query['code']}@{event}", key, "application")
@@ -153,11 +157,14 @@ def _is_order(order: OrderScript) -> bool:
 
 
 def _key(request: SimulatedRequest) -> str | None:
-    """Return the credential: Basic of an application, or a user's token."""
+    """Return the credential: Basic or a JSON Web Token of an application, or a user's token."""
     cognito = request.headers.get("Cognito-Token")
     if cognito:
         return f"Cognito {cognito}"
-    scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
+    authorization = request.headers.get("Authorization", "")
+    scheme, _, encoded = authorization.partition(" ")
+    if scheme == "Bearer":
+        return authorization
     try:
         return f"Basic {b64decode(encoded, validate=True).decode()}" if scheme == "Basic" else None
     except (Base64Error, UnicodeDecodeError):
@@ -187,7 +194,9 @@ def _page_links(request: SimulatedRequest, number: int, pages: int) -> dict[str,
 
 def _issuing_starts(snapshot: OrderSnapshot) -> float | None:
     """Return when issuing starts. The date shown is rounded up; a request at the exact time is not too early."""
-    after = snapshot.order.fulfillment_starts_after
+    after, moves = snapshot.order.fulfillment_starts_after, snapshot.order.fulfillment_moves
+    if moves is not None and snapshot.now >= snapshot.known_at + moves[0]:
+        after = moves[1]
     return None if after is None else snapshot.known_at + after
 
 

@@ -22,6 +22,7 @@ EVENT = "5b3e9744999d4d0ca56b4c5ca1f4dc49"
 CODE = f"code:8663092874786@{EVENT}"
 BASIC = PaylogicCredentials(username="app", password=SecretStr("sé:cret"))
 USER = PaylogicCredentials(cognito_token=SecretStr("cognito-1"))
+JWT = PaylogicCredentials(bearer=SecretStr("jwt-1"))
 REFERENCES = [UID, f"ticket:{UID}", CODE, "mine"]
 
 HREF = st.fixed_dictionaries({"href": st.just("https://download.paylogic.nl/1") | JSON})
@@ -94,6 +95,13 @@ def test_a_user_requests_their_own_tickets(reference: str, path: str) -> None:
     assert "Authorization" not in request.headers
 
 
+def test_an_application_with_a_json_web_token_sends_it_as_bearer() -> None:
+    ADAPTER.check_reference(UID, JWT)
+    request = ADAPTER.status_request(OrderQuery(UID), JWT, None)
+    assert request.headers["Authorization"] == "Bearer jwt-1"
+    assert ADAPTER.listing.list_request(JWT, None, 1_795_341_600.0) is None
+
+
 def test_barcode_events_have_the_base_url_of_the_tickets() -> None:
     account = PaylogicCredentials(base_url="http://127.0.0.1:9", username="app", password=SecretStr("x"))
     request = ADAPTER.status_request(OrderQuery(CODE), account, None)
@@ -104,6 +112,8 @@ def test_barcode_events_have_the_base_url_of_the_tickets() -> None:
     ("reference", "account", "message"),
     [
         ("mine", BASIC, "mine needs a cognito_token"),
+        ("mine", JWT, "mine needs a cognito_token"),
+        (CODE, JWT, "need an account with username and password"),
         (CODE, USER, "need an account with username and password"),
         ("order:90842034", BASIC, "must be an order uid, ticket:<uid>, "),
         ("ticket:", BASIC, "ticket uid must not be empty"),
@@ -134,6 +144,9 @@ def test_an_invalid_reference_is_rejected_without_quoting_it(
         ({"username": "app", "cognito_token": "hidden"}, "give only one"),
         ({"username": "a:b", "password": "hidden"}, "no colon"),
         ({"cognito_token": "hidden\n"}, "ends with a line break"),
+        ({"bearer": "hidden\n"}, "ends with a line break"),
+        ({"bearer": "hidden", "cognito_token": "hidden"}, "not both|only one"),
+        ({"bearer": "hidden", "username": "app", "password": "hidden"}, "not both|only one"),
         ({"username": "app", "password": "hidden", "api_key": "hidden"}, "api_key"),
     ],
 )
@@ -270,3 +283,49 @@ def test_tickets_and_links_are_read_in_each_form(relation: str, href: Any, sever
     outcome = read(UID, order)
     assert isinstance(outcome, Issued)
     assert outcome.tickets[0].url == "https://download.paylogic.nl/1"
+
+
+def test_an_order_needs_what_its_tickets_need_together() -> None:
+    late = {**ticket(), "uid": "1" * 32, "needs_personalization": True, "personalization_end": "2099-05-01T00:00:00Z"}
+    late["_links"] = {"shop:personalization_request": [{"href": f"{API}/personalization-requests/1"}]}
+    soon = {**ticket(), "uid": "2" * 32, "needs_personalization": True, "personalization_end": "2099-04-01T00:00:00Z"}
+    soon["personalization_form"] = {"email": {"required": True}}
+    undated = {**ticket(), "uid": "3" * 32, "needs_personalization": True, "personalization_end": None}
+    issued = {**ticket(shop_eticket="https://d.example/1"), "uid": "4" * 32}
+    order = {"uid": UID, "_embedded": {"shop:ticket": [undated, late, issued, soon]}}
+    needs = read(UID, order).needs
+    assert needs.until == 4_078_684_800.0  # 2099-04-01
+    assert needs.form == {"email": {"required": True}}
+    assert needs.url == f"{API}/personalization-requests/1"
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "detail"),
+    [
+        ("2026-12-01T00:00:00Z", "2026-12-24T00:00:00Z", "can be personalised from 2026-12-01"),
+        ("2026-10-01T00:00:00Z", "2026-11-01T00:00:00Z", "ended at 2026-11-01"),
+    ],
+)
+def test_the_time_to_personalise_is_said_before_it_begins_and_after_it_ended(start: str, end: str, detail: str) -> None:
+    dates = {"needs_personalization": True, "personalization_start": start, "personalization_end": end}
+    assert detail in read(f"ticket:{UID}", {**ticket(), **dates}).needs.detail
+
+
+def test_a_link_template_is_not_followed() -> None:
+    links = {"shop:tickets": {"href": f"{API}/tickets{{?event,code}}", "templated": True}}
+    outcome = read(UID, {"uid": UID, "_links": links})
+    assert outcome.detail == "no tickets yet"
+
+
+def test_a_pass_without_an_e_ticket_has_all_fields_of_its_ticket() -> None:
+    whole = {
+        **ticket(apple_wallet_pass="https://d.example/a"),
+        "price": {"amount": "10.00", "currency": "EUR"},
+        "subproduct": {"en": "North"},
+        "consumer": {"first_name": "Blaise", "phone_number": ""},
+    }
+    whole["_links"] = {"apple_wallet_pass": {"href": "https://d.example/a"}}
+    (one,) = read(f"ticket:{UID}", whole).tickets
+    assert (one.kind.value, one.wallet, one.entrance, one.price.amount) == ("wallet", "apple", "North", "10.00")
+    assert one.holder == {"first_name": "Blaise"}
+    assert "Blaise" not in json.dumps(dict(one.extra))

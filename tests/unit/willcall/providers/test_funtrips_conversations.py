@@ -172,7 +172,7 @@ def test_pages_without_an_end_are_bounded() -> None:
     assert len(asked) <= 50
 
 
-def test_a_provider_that_ignores_the_cursor_repeats_its_first_page_in_vain() -> None:
+def test_a_provider_that_ignores_the_cursor_repeats_its_first_page_needlessly() -> None:
     page = {"items": [record("c1", "A")], "next_cursor": "p2"}
     outcome, asked = talk(OrderQuery("c1", quantity=2), {CHECKOUT: page, f"{CHECKOUT}&cursor=p2": page})
     assert len(asked) == 2

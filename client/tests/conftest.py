@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -32,7 +33,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     for module in (client, async_client, feed):
         monkeypatch.setattr(module, "time", clock)
     for module in (async_client, feed):
-        monkeypatch.setattr(module.asyncio, "sleep", clock.sleep_async)
+        # Only for this module: the loops of servers in other threads sleep too.
+        monkeypatch.setattr(module, "asyncio", SimpleNamespace(sleep=clock.sleep_async))
     return clock
 
 

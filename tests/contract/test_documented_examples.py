@@ -26,7 +26,7 @@ EXAMPLES = [
 
 
 def test_pages_have_examples() -> None:
-    assert {"paylogic", "voordemensen"} <= {page for page, _, _ in EXAMPLES}
+    assert {"paylogic", "tiqets", "voordemensen"} <= {page for page, _, _ in EXAMPLES}
 
 
 @pytest.mark.parametrize(("provider", "name", "text"), EXAMPLES, ids=[f"{page}/{name}" for page, name, _ in EXAMPLES])

@@ -170,7 +170,8 @@ class LocalDeployment:
     def environment(self) -> dict[str, str]:
         """The environment of the deployment's processes."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-        return inherited | {FILE_VARIABLE: str(self.folder / "willcall.toml")}
+        own = {FILE_VARIABLE: str(self.folder / "willcall.toml"), f"{PREFIX}API__PUBLIC_URL": self.api_url}
+        return inherited | own
 
     def start(self, *command: str, **environment: str) -> ChildProcess:
         """Start `willcall <command>`; its output goes to `<first word>.log` in the folder."""
@@ -195,8 +196,7 @@ class LocalDeployment:
 
     def start_api(self) -> ChildProcess:
         """Start the API; `wait_for_api` waits until it responds."""
-        public = {"WILLCALL_API__PUBLIC_URL": self.api_url}
-        self._api = self.start("api", "--port", str(self.api_port), **public)
+        self._api = self.start("api", "--port", str(self.api_port))
         return self._api
 
     def wait_for_api(self) -> None:

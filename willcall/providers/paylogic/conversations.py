@@ -18,7 +18,7 @@ from willcall.providers.base import OrderQuery
 from willcall.providers.conversations import Answer, Conversation, Step, fetch, find_owners, in_turn
 from willcall.providers.lenient_json import read_lenient_object
 from willcall.providers.paylogic.credentials import PaylogicCredentials
-from willcall.providers.paylogic.hal import embedded, link, links, uid_of
+from willcall.providers.paylogic.hal import embedded, link, links, plain_fields, uid_of
 from willcall.providers.paylogic.single_tickets import (
     PaylogicTicket,
     Reading,
@@ -36,12 +36,14 @@ from willcall.providers.paylogic.user_lists import (
     recent_tickets,
     user_list_outcome,
 )
-from willcall.providers.reading import as_text, read_text, status_outcome
+from willcall.providers.reading import LONGEST_SHARED, as_text, extra_fields, read_text, status_outcome
 
 #: Most pages of a list that one attempt requests. Tickets are limited by the tokens and the time of an attempt alone.
 _MOST_PAGES = 20
 #: Fields of which a complete ticket has at least one, and a listed one none.
 _COMPLETE = {"code", "seating", "needs_personalization", "fulfillment_starts_at", "service_fee_paid", "consumer"}
+#: Fields of an order that its tickets do not repeat: what is stored elsewhere, what changes, and the customer's data.
+_NOT_KEPT = {"uid", "status", "consumer"}
 _JWT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 #: https://developers.google.com/wallet/generic/web
 _SAVE_TO_GOOGLE_WALLET = "https://pay.google.com/gp/v/save/"
@@ -90,7 +92,7 @@ def ask_for_tickets(inquiry: Inquiry, order: Mapping[str, Any], word: str | None
         found += inquiry.known_besides(ticket.uid for ticket in found)
     outcome = order_outcome(order, found, inquiry.query.quantity, word)
     outcome = yield from with_google_passes(inquiry, outcome)
-    return _with_download(order, outcome)
+    return _with_order(order, outcome)
 
 
 def ask_for_user_list(inquiry: Inquiry, first: Mapping[str, Any]) -> Conversation:
@@ -268,9 +270,16 @@ def _body(response: Response) -> Mapping[str, Any] | None:
     return body if isinstance(body, dict) else None
 
 
-def _with_download(order: Mapping[str, Any], outcome: Outcome) -> Outcome:
-    """Add the download of all e-tickets, which an order has whether they are issued or not."""
-    address = link(order, "shop:etickets")
-    if address is None or not isinstance(outcome, Issued):
+def _with_order(order: Mapping[str, Any], outcome: Outcome) -> Outcome:
+    """Add what the order says beyond its tickets, and the download of all e-tickets once they are issued.
+
+    An order has the download whether its tickets are issued or not.
+    """
+    if not isinstance(outcome, Issued | PartlyIssued):
         return outcome
-    return replace(outcome, documents=(OrderDocument(DocumentKind.TICKETS, address),))
+    beyond = extra_fields({name: value for name, value in plain_fields(order) if name not in _NOT_KEPT}, LONGEST_SHARED)
+    extra = {"order": beyond} if beyond else {}
+    tickets = tuple(replace(ticket, extra={**ticket.extra, **extra}) for ticket in outcome.tickets)
+    address = link(order, "shop:etickets") if isinstance(outcome, Issued) else None
+    documents = (OrderDocument(DocumentKind.TICKETS, address),) if address else ()
+    return replace(outcome, tickets=tickets, documents=documents)

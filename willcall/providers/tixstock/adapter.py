@@ -25,7 +25,7 @@ from willcall.orders.outcomes import (
 )
 from willcall.orders.policy import PollPolicy, Rate
 from willcall.orders.ticket_admissions import group_by_admission
-from willcall.orders.ticket_identity import Tickets
+from willcall.orders.ticket_identity import Tickets, without_duplicates
 from willcall.providers.base import AccountDefaults, Adapter, OrderQuery
 from willcall.providers.path_segments import check_reference_segment, path_segment
 from willcall.providers.reading import LONGEST_SHARED, as_int, as_list, as_object, extra_fields, status_word
@@ -112,7 +112,7 @@ def _read_tickets(order: Mapping[str, Any], query: OrderQuery, word: str | None,
         return Issued((shipment,), provider_status=word, detail=remark)
     items = [read_item(item) for item in as_list(order.get("items"))]
     expected = _expected(order, query, len(items))
-    tickets = tuple(ticket for item in items for ticket in item.tickets)
+    tickets = without_duplicates(ticket for item in items for ticket in item.tickets)
     remarks = [remark, *sorted({remark for item in items for remark in item.remarks})]
     attention = Attention.MALFORMED if any(item.remarks for item in items) else None
     if not tickets:

@@ -250,6 +250,21 @@ def test_a_download_link_alone_issues_nothing(word: str, quantity: int | None) -
     assert isinstance(read(UID, order, quantity), NotReady)
 
 
+def test_tickets_have_the_fields_of_their_order_but_not_who_bought_it() -> None:
+    order = {
+        "uid": UID,
+        "status": "completed",
+        "reference": "525743",
+        "grand_total": {"amount": "20.90"},
+        "consumer": {"first_name": "Blaise"},
+        "_embedded": {"shop:ticket": [ticket(shop_eticket="https://d.example/1")]},
+    }
+    outcome = read(UID, order, 1)
+    assert isinstance(outcome, Issued)
+    assert outcome.tickets[0].extra["order"] == {"reference": "525743", "grand_total": {"amount": "20.90"}}
+    assert "Blaise" not in repr(outcome)
+
+
 def test_a_void_ticket_is_stored_and_does_not_count() -> None:
     void = {**ticket(status="transferred"), "uid": "1" * 32, "code": "A"}
     good = {**ticket(shop_eticket="https://d.example/2"), "uid": "2" * 32, "code": "B"}

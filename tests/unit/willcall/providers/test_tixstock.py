@@ -113,6 +113,13 @@ def test_a_file_and_a_link_for_one_seat_are_one_admission() -> None:
     assert [ticket.kind for ticket in outcome.tickets] == ["pdf", "link"]
 
 
+def test_an_item_that_is_listed_twice_brings_its_ticket_once() -> None:
+    item = {"section": "North", "general_admission": "true", "file": ["https://files.example.com/1.pdf"]}
+    outcome = read({"data": {"status": "Approved", "quantity": 1, "items": [[item], [item]]}})
+    assert isinstance(outcome, Issued)
+    assert [ticket.url for ticket in outcome.tickets] == ["https://files.example.com/1.pdf"]
+
+
 def test_no_outcome_text_contains_the_bytes_of_a_file() -> None:
     for blob, expected in (("JVBERi0xLjQK", Issued), ("PHA+U29ycnk=", NotReady)):
         outcome = read({"data": {"status": "Approved", "quantity": 1, "items": [{"file": [blob]}]}})

@@ -1,0 +1,75 @@
+"""Make docs/providers/matrix.md from docs/providers/matrix.toml: what the providers document, and where it ends up.
+
+Usage: `python docs/matrix.py`
+"""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+DATA = ROOT / "docs" / "providers" / "matrix.toml"
+PAGE = DATA.with_suffix(".md")
+
+
+def read() -> Mapping[str, Any]:
+    """Return the entries by provider."""
+    return tomllib.loads(DATA.read_text(encoding="utf-8"))
+
+
+def page(providers: Mapping[str, Any]) -> str:
+    """Return the page."""
+    return "\n".join(["\n".join(_head(providers)), *("\n".join(_section(each)) for each in providers.values())])
+
+
+def target(shown: str) -> Path:
+    """Return the file or folder of what shows an entry."""
+    path, separator, _ = shown.partition("::")
+    folder = ROOT / "tests" if separator else ROOT / "tests" / "fixtures"
+    return folder / path
+
+
+def _head(providers: Mapping[str, Any]) -> Iterator[str]:
+    yield "<!-- Made by docs/matrix.py from matrix.toml: change that. -->"
+    yield ""
+    yield "# What becomes of the documentation"
+    yield ""
+    yield "Each request, field and rule in the providers' documentation, where it ends up, and what shows it:"
+    yield "a test, or a recorded response in `tests/fixtures/` that tests read."
+    yield ""
+    yield "| provider | documented | used | not used |"
+    yield "|---|---|---|---|"
+    for each in providers.values():
+        unused = sum("outside" in entry for entry in each["entries"])
+        yield f"| {each['title']} | {len(each['entries'])} | {len(each['entries']) - unused} | {unused} |"
+
+
+def _section(provider: Mapping[str, Any]) -> Iterator[str]:
+    yield ""
+    yield f"## {provider['title']}"
+    yield ""
+    yield "From " + ", ".join(f"<{source}>" for source in provider["sources"]) + "."
+    yield ""
+    yield "| in the documentation | where it ends up | shown by |"
+    yield "|---|---|---|"
+    for entry in provider["entries"]:
+        if "becomes" in entry:
+            yield f"| {entry['says']} | {entry['becomes']} | {_link(entry['shown'])} |"
+    yield ""
+    yield "Not used:"
+    yield ""
+    yield "| in the documentation | why |"
+    yield "|---|---|"
+    for entry in provider["entries"]:
+        if "outside" in entry:
+            yield f"| {entry['says']} | {entry['outside']} |"
+
+
+def _link(shown: str) -> str:
+    _, separator, name = shown.partition("::")
+    return f"`{name.removeprefix('test_')}`" if separator else f"`{shown}`"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(read()) + "\n", encoding="utf-8")

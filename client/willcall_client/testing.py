@@ -25,6 +25,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from willcall_client.api_errors import ConflictError
 from willcall_client.client import Client
 from willcall_client.errors import WillcallError
 from willcall_client.outcomes import ATTENTIONS, STATUSES, script_for
@@ -168,7 +169,8 @@ class WillcallServer:
         given = {"account": order.account, "quantity": quantity, "ready_after": 0, **script}
         self.simulator.set_order(order.provider, order.reference, **given)
         if poll and not there(order):
-            self.client.poll(order_id, now=True)
+            with suppress(ConflictError):  # a webhook of the provider may have ended the order already
+                self.client.poll(order_id, now=True)
         return self._wait(order_id, there, wanted, timeout)
 
     def _launch(self, command: str) -> subprocess.Popen[bytes]:

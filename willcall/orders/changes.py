@@ -74,7 +74,8 @@ class Snapshot:
 def event_type(last: Snapshot, current: Snapshot) -> str | None:
     """Return the type of the event that notifies a backend of all that is new, `None` if nothing is."""
     if current.status != last.status:
-        return f"order.{current.status}"
+        # Submission is no event, so nor is a status that an order has only while nothing has happened yet.
+        return Update.UPDATED if current.status == Status.PENDING else f"order.{current.status}"
     if current.tickets != last.tickets:
         return Update.UPDATED
     if (current.attention, current.needs) != (last.attention, last.needs):

@@ -100,7 +100,7 @@ def decide(order: Order, outcome: Outcome, policy: PollPolicy, now: float, rng: 
         expected=_expected(order, outcome),
         documents=merge_documents(order.documents, outcome.documents),
     )
-    order = _with_announcement(order, outcome, policy, now)
+    order = _with_announcement(_reopened(order, outcome, policy, now), outcome, policy, now)
     match outcome:
         case Issued(tickets):
             order = _with_tickets(order, tickets)
@@ -159,6 +159,31 @@ def cancel(order: Order, now: float, by: EndedBy) -> Order:
         next_poll_at=None,
         finished_at=now,
         ended_by=by,
+    )
+
+
+def _reopened(order: Order, outcome: Outcome, policy: PollPolicy, now: float) -> Order:
+    """Return a cancelled order whose customer came back as an open one, if the provider has revived it.
+
+    A provider may cancel an order after a failed payment and revive it when the customer tries again.
+    """
+    if (
+        order.status is not Status.CANCELLED
+        or order.returned_at is None
+        or isinstance(outcome, Throttled | Unavailable)
+    ):
+        return order
+    order = replace(order, returned_at=None)
+    if not isinstance(outcome, Issued | PartlyIssued | NotReady):
+        return order
+    return replace(
+        order,
+        status=Status.PENDING,
+        reason=None,
+        ended_by=None,
+        finished_at=None,
+        answered_polls=1,
+        deadline_at=max(order.deadline_at, now + policy.ceiling),
     )
 
 

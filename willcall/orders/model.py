@@ -35,7 +35,7 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
 OPEN = frozenset({Status.PENDING, Status.PARTIAL})
 #: Statuses that end an order.
 FINAL = frozenset(Status) - OPEN
-#: Statuses that never change any more.
+#: Statuses that no answer of a provider changes, except that a customer may revive a cancelled checkout.
 CLOSED = frozenset(status for status in Status if not TRANSITIONS[status])
 
 
@@ -226,7 +226,8 @@ class Order:
     has according to the provider, `quantity` according to the caller. `client` is the backend that it belongs to.
     `event_at` is when the customer goes in, `group` the caller's name for orders that are usually issued together.
     `needs`: what somebody has to do before tickets come. `expected_at`: when the provider says that it will issue.
-    `documents`: files of the order beside those of its tickets.
+    `documents`: files of the order beside those of its tickets. `returned_at`: when its customer came back although the
+    provider had cancelled the order; it is polled once more.
     `updated_at` is the last change that a backend would see, which an attempt alone is not; the stores set it.
     `at_risk`: the event is near and tickets are missing; final orders never are. `risk_notices`: how often the backend
     was notified of that, for this `event_at`. `notified`: what it was notified of last (see `orders.changes`).
@@ -274,6 +275,7 @@ class Order:
     expected_at: float | None = None
     documents: tuple[OrderDocument, ...] = ()
     ended_by: EndedBy | None = None
+    returned_at: float | None = None
     updated_at: float = 0.0
     at_risk: bool = False
     erased_at: float | None = None

@@ -17,12 +17,16 @@ if TYPE_CHECKING:
 
 
 class Requester(StrEnum):
-    """The source of a request for an early attempt. `OVERRIDE` is an operator who ignores the provider's hint."""
+    """The source of a request for an early attempt.
+
+    `OVERRIDE` is an operator who ignores the provider's hint, `CUSTOMER` one who comes back from the payment.
+    """
 
     SWEEP = "sweep"
     PROVIDER = "provider"
     OPERATOR = "operator"
     OVERRIDE = "override"
+    CUSTOMER = "customer"
 
 
 class ExpediteOutcome(StrEnum):

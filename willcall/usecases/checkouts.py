@@ -159,7 +159,7 @@ def follow_return(context: Context, account: Account, reference: str) -> str | N
         return None
     order_id, redirect_url = found
     try:
-        expedite_poll(context, account, order_id, Requester.OPERATOR)
+        expedite_poll(context, account, order_id, Requester.CUSTOMER)
     except WillcallError as error:
         log.info("returned order not polled", order=order_id, account=account.key, error=error)
     return _with_reference(redirect_url, reference)

@@ -7,13 +7,15 @@ import pytest
 
 from tests.actors import ANNA
 from tests.integration.usecases.conftest import Setup, System
+from tests.waiting import wait_until
 from willcall.orders.errors import ClosedOrderError, ConflictingOrderError, NotNowError, RejectedOrderError
-from willcall.orders.model import Status
+from willcall.orders.model import EndedBy, Order, Status
 from willcall.orders.outcomes import Malformed, Unavailable
 from willcall.simulator.script import AccountScript
 from willcall.stores import keys
 from willcall.usecases.checkouts import create_checkout, follow_return
 from willcall.usecases.erase import erase_order
+from willcall.usecases.orders import cancel_order
 
 CART: dict[str, Any] = {
     "provider": "voordemensen",
@@ -179,3 +181,74 @@ def test_nothing_is_left_of_the_checkout_of_an_erased_order(h: System) -> None:
     erase_order(h.context, "ord-1", ANNA)
     assert follow_return(h.context, h.context.accounts["voordemensen/default"], reference) is None
     assert not h.redis.exists(keys.checkout("ord-1"))
+
+
+PAYMENTS = {word: f'{{"order_payment_status": "{word}"}}'.encode() for word in ("none", "pending", "cancelled")}
+
+
+def cancelled(h: System) -> System:
+    """The same system, with a checkout that the provider cancelled."""
+    create_checkout(h.context, CART, ANNA)
+    assert poll(h, PAYMENTS["cancelled"]).status is Status.CANCELLED
+    return h
+
+
+def poll(h: System, answer: Any = None) -> Order:
+    """Run the order's next attempt, once there is a token. `answer`: the provider's, instead of its own."""
+    if answer is not None:
+        answering(h, answer if isinstance(answer, Unavailable) else lambda response: replace(response, body=answer))
+    attempts = h.order().attempts
+    wait_until(lambda: h.poll().attempts > attempts)
+    return h.order()
+
+
+def come_back(h: System) -> None:
+    assert follow_return(h.context, h.context.accounts["voordemensen/default"], h.order().reference)
+
+
+def test_a_cancelled_order_is_fulfilled_if_its_customer_paid_after_all(h: System) -> None:
+    come_back(cancelled(h))
+    order = poll(h)
+    assert (order.status, order.ended_by, order.reason) == (Status.FULFILLED, EndedBy.PROVIDER, None)
+    assert h.events() == ["order.cancelled", "order.fulfilled"]
+
+
+@pytest.mark.parametrize("word", ["none", "pending"])
+def test_a_cancelled_order_is_open_again_while_its_customer_pays(h: System, word: str) -> None:
+    come_back(cancelled(h))
+    order = poll(h, PAYMENTS[word])
+    assert (order.status, order.ended_by, order.finished_at) == (Status.PENDING, None, None)
+    assert order.next_poll_at is not None
+    assert order.next_poll_at < order.deadline_at
+    assert h.redis.zscore(keys.FINAL, "ord-1") is None
+    assert poll(h).status is Status.FULFILLED
+    assert h.events() == ["order.cancelled", "order.updated", "order.fulfilled"]
+
+
+def test_an_order_that_is_still_cancelled_stays_so_and_is_polled_once_per_return(h: System) -> None:
+    come_back(cancelled(h))
+    for _ in range(2):
+        order = poll(h, PAYMENTS["cancelled"])
+        assert (order.status, order.next_poll_at, order.returned_at) == (Status.CANCELLED, None, None)
+        come_back(h)
+    assert h.events() == ["order.cancelled"]
+    assert poll(h).status is Status.FULFILLED
+
+
+def test_the_look_at_a_cancelled_order_is_repeated_until_it_is_answered(h: System) -> None:
+    come_back(cancelled(h))
+    order = poll(h, Unavailable(detail="timed out"))
+    assert order.status is Status.CANCELLED
+    assert order.next_poll_at is not None
+    assert poll(h).status is Status.FULFILLED
+
+
+def test_nobody_revives_an_order_after_an_hour_or_one_that_its_caller_cancelled(h: System) -> None:
+    cancelled(h)
+    h.redis.hset(keys.order("ord-1"), "finished", round((h.context.stores.accounts.now() - 3_601) * 1_000))
+    come_back(h)
+    assert h.order().next_poll_at is None
+    create_checkout(h.context, CART | {"order": {"id": "ord-2"}}, ANNA)
+    cancel_order(h.context, "ord-2", ANNA)
+    assert follow_return(h.context, h.context.accounts["voordemensen/default"], h.order("ord-2").reference)
+    assert h.order("ord-2").next_poll_at is None

@@ -39,9 +39,10 @@ local fields = {}
 for i = 1, #order, 2 do fields[order[i]] = order[i + 1] end
 if tonumber(fields.seq) ~= args.seq then return {'stale', now} end
 local status = fields.status
-local amendable = status == 'fulfilled' or status == 'expired'
+local returned = status == 'cancelled' and fields.returned
+local amendable = status == 'fulfilled' or status == 'expired' or returned
 local ask = fields.ask == '1'
-if status == 'failed' or status == 'cancelled' or (amendable and not ask) then return {'closed', now} end
+if status == 'failed' or (status == 'cancelled' and not returned) or (amendable and not ask) then return {'closed', now} end
 
 local function answer(verdict, ...)
   local texts = redis.call('MGET', SPEC, TICKETS)

@@ -185,7 +185,11 @@ if OLD_STATUS ~= NEW_STATUS then
   end
 end
 if OLD_STATUS ~= NEW_STATUS or args.amended then list_by_event(ORDER, args.id, before[14] or nil) end
-if fields.finished then redis.call('ZADD', FINAL, math.max(fields.finished, event_at or 0), args.id) end
+if fields.finished then
+  redis.call('ZADD', FINAL, math.max(fields.finished, event_at or 0), args.id)
+elseif before[12] == 'cancelled' then
+  redis.call('ZREM', FINAL, args.id)  -- open again
+end
 if args.late_check then
   redis.call('ZADD', LATE_CHECKS, args.late_check, args.id)
 elseif not keep then

@@ -50,10 +50,12 @@ local function list_by_event(order, id, before)
 end
 
 -- Have the sweep `watch` look at a fulfilled order without an event that ended after `since` (ms), if it does not yet.
--- Returns whether it was new.
+-- Returns whether it was new. Orders that are not watched in the end are left out, as they would be new each time.
 local function watch_fulfilled(order, id, since)
   local lists, finished, status = dated_lists('watched', order, id, 'finished', 'status')
   if status ~= 'fulfilled' or tonumber(finished or 0) <= since then return false end
+  local other = redis.call('HMGET', order, 'event', 'bound', 'ended_by')
+  if other[1] or other[2] or (other[3] or 'provider') ~= 'provider' then return false end
   return redis.call('ZADD', lists[1], 'NX', 0, id) == 1
 end
 

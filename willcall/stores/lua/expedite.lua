@@ -23,13 +23,20 @@ local args = cjson.decode(ARGV[1])
 
 -- So many requests of a provider are granted at once, then one in so many ms.
 local AT_ONCE, EVERY = 3, 30000
+-- ms after the end of a cancelled order in which its customer may come back.
+local RETURN_WITHIN = 3600000
 
 local now = server_time()
 local order = redis.call('HMGET', ORDER, 'status', 'lease', 'seq', 'due', 'ask', 'last_poll', 'hint', 'not_before',
-  'deadline', 'slot', 'shift', 'line', 'express', 'plan', 'hinted', 'stranded', 'again', 'erased', 'bound')
+  'deadline', 'slot', 'shift', 'line', 'express', 'plan', 'hinted', 'stranded', 'again', 'erased', 'bound', 'ended_by',
+  'finished')
 local status = order[1]
 if not status then return {'gone'} end
-if status == 'failed' or status == 'cancelled' or order[18] then return {'closed'} end
+-- A customer who comes back may have paid after all, where the provider cancelled the order a moment ago.
+local returned = args.requester == 'customer' and status == 'cancelled' and order[20] == 'provider'
+  and now < tonumber(order[21] or 0) + RETURN_WITHIN
+if status == 'failed' or (status == 'cancelled' and not returned) or order[18] then return {'closed'} end
+if returned then redis.call('HSET', ORDER, 'returned', now) end
 local open = status == 'pending' or status == 'partial'
 -- The credentials of its own user were forgotten at its end.
 if not open and order[19] == '0' then return {'closed'} end

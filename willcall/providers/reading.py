@@ -211,10 +211,10 @@ def _fitting(value: object, left: int) -> tuple[object, int]:
     used, first = 2, []
     for entry in value:
         size = _size(entry)
-        if size is None or used + size + 1 > left:
+        if size is None or used + size + 2 > left:
             break
         first.append(entry)
-        used += size + 1
+        used += size + 2
     return (first, used) if first else (None, 0)
 
 

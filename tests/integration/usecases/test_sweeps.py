@@ -1,6 +1,7 @@
 """The sweeps, run directly."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -154,6 +155,18 @@ def test_orders_that_an_earlier_release_fulfilled_are_watched_too(make_system: S
     assert run_sweep(h.context, "lists") == {"relisted": 1}
     assert h.redis.zscore(keys.watched("tiqets/default"), "ord-1") == 0
     assert run_sweep(h.context, "lists") == {"relisted": 0}
+
+
+@pytest.mark.parametrize("field", [{"ended_by": "operator"}, {"event": 1}, {"bound": "0"}])
+def test_orders_that_are_not_watched_any_more_are_not_listed_each_time(make_system: Setup, field: Any) -> None:
+    h = make_system()
+    h.submit(OrderScript(provider="tiqets", reference="1"))
+    h.poll()
+    h.redis.hset(keys.order("ord-1"), mapping=field)
+    run_sweep(h.context, "lists")
+    h.redis.delete(keys.watched("tiqets/default"))
+    assert run_sweep(h.context, "lists") == {"relisted": 0}
+    assert not h.redis.exists(keys.watched("tiqets/default"))
 
 
 def test_prune_removes_orders_after_the_retention(make_system: Setup) -> None:

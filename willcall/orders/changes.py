@@ -74,7 +74,7 @@ class Snapshot:
 def event_type(last: Snapshot, current: Snapshot) -> str | None:
     """Return the type of the event that notifies a backend of all that is new, `None` if nothing is."""
     if current.status != last.status:
-        # Submission is no event, so nor is a status that an order has only while nothing has happened yet.
+        # There is no `order.pending`: an order becomes that again only if its customer revives it.
         return Update.UPDATED if current.status == Status.PENDING else f"order.{current.status}"
     if current.tickets != last.tickets:
         return Update.UPDATED

@@ -88,8 +88,8 @@ def _needs_operator(order: Order, outcome: Outcome) -> bool:
     """Return whether to poll slowly, because only an operator or the customer can help.
 
     Not after an answer that could not be read: the next one may be readable. But a request that the provider rejects as
-    wrong will be rejected again. Nor after an outage of a rejected account, because it
-    does not show whether the key is still rejected.
+    wrong will be rejected again. Nor after an outage of a rejected account, because it does not show whether the key is
+    still rejected.
     """
     if isinstance(outcome, Malformed) and outcome.rejected:
         return True

@@ -26,7 +26,7 @@ def join_pages(pages: Iterable[Sequence[Record]]) -> list[Record]:
     """Return the records of all pages; one that is shown several times, by its id, is joined.
 
     Of records without an id, one that is equal to one of an earlier page is the same. What one page repeats stays as it
-    is: whoever counts its tickets must see that.
+    is, because the repetition matters when its tickets are counted.
     """
     result: list[Record] = []
     by_id: dict[tuple[str, str], list[int]] = defaultdict(list)

@@ -1,7 +1,7 @@
 -- Store the intent of a checkout before its provider is called, or return what became of it.
 --
 -- Example: a call for order 7 stores the intent and sends the request; then its process dies. A repeated call within
--- the lease is told to wait. A later one finds the intent without a result: the provider may have created the order, so
+-- the lease has to wait. A later one finds the intent without a result: the provider may have created the order, so
 -- it is never called again.
 --
 -- KEYS     checkout

@@ -5,8 +5,8 @@
 -- per order over what was granted ('hinted').
 --
 -- KEYS     order, due index, held index, token bucket, ordinary lane, express lane, late lane, stranded index
--- ARGS     id, minimum (ms between two attempts), rate (see bucket.lua), requester: 'sweep', 'provider', 'operator' or
---          'override', where the last one ends the order's own hint
+-- ARGS     id, minimum (ms between two attempts), rate (see bucket.lua), requester: 'sweep', 'provider', 'operator', 'override'
+--          (an operator who ends the order's own hint) or 'customer' (who comes back from the payment)
 -- Returns  {outcome, when the provider will be polled (ms), seq, due (ms)}, the last two if a message is to be sent:
 --   'sent'                    send it
 --   'soon'                    it is due sooner than a new attempt could be

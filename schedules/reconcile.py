@@ -7,7 +7,7 @@ from functools import partial
 import structlog
 
 from schedules.run import BATCH, Run
-from willcall.http.messages import Request, Response
+from willcall.http.messages import Address, Request, Response
 from willcall.orders.hints import FALLBACK_WAIT, hint_seconds
 from willcall.orders.model import Order, Status, can_become
 from willcall.orders.outcomes import Cancelled, Declined, Issued, Outcome, Throttled
@@ -31,8 +31,6 @@ TOKEN_PATIENCE = 2.0
 
 #: Pages of an account's list that one run reads.
 MOST_PAGES = 20
-
-_Address = tuple[str, tuple[tuple[str, str], ...]]
 
 _MEANS: dict[type[Outcome], Status] = {
     Issued: Status.FULFILLED,
@@ -111,18 +109,18 @@ def _pages(run: Run, account: Account, listing: OrderLister) -> Iterator[Respons
         return
     if run.context.stores.accounts.is_list_postponed(account.key):
         return
-    seen: set[_Address] = set()
+    seen: set[Address] = set()
     request: Request | None = None
     while run.may_continue():
         page = _read_page(run.context, account, listing, since, request)
         if page is None:
             return
         yield page.response
-        seen.add(_address(page.request))
+        seen.add(page.request.address)
         request = listing.next_page(page.request, page.response)
         if request is None or page.last:
             return
-        if not account.is_own_url(request.url) or _address(request) in seen or len(seen) >= MOST_PAGES:
+        if not account.is_own_url(request.url) or request.address in seen or len(seen) >= MOST_PAGES:
             log.warning("list read in part", account=account.key, pages=len(seen))
             return
 
@@ -181,10 +179,6 @@ def _report(context: Context, account: Account, outcome: Outcome | None) -> None
     """Report a throttle. A gateway that rejects only the list must not stop the account."""
     if isinstance(outcome, Throttled) and not outcome.by_gateway:
         report_throttle(context, account, outcome.retry_after, context.stores.accounts.now(), why=outcome.detail)
-
-
-def _address(request: Request) -> _Address:
-    return request.url, tuple(sorted(request.params.items()))
 
 
 def _poll(context: Context, order: Order) -> bool:

@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+#: A URL, and the parameters that are added to it.
+Address = tuple[str, tuple[tuple[str, str], ...]]
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -17,6 +20,11 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     form: Mapping[str, str] | None = field(default=None, repr=False)
     body: bytes | None = field(default=None, repr=False)
+
+    @property
+    def address(self) -> Address:
+        """What is requested: the same for equal parameters, in whatever sequence."""
+        return self.url, tuple(sorted(self.params.items()))
 
 
 @dataclass(frozen=True, slots=True)

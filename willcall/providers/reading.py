@@ -5,13 +5,14 @@ Nothing here raises an exception for bytes from outside. `detail` texts never qu
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
 from willcall.http.charsets import decode_text
 from willcall.http.messages import Response
+from willcall.orders.model import Ticket
 from willcall.orders.outcomes import (
     Malformed,
     Missing,
@@ -169,6 +170,8 @@ LONGEST_EXTRA = 65_536
 #: Characters of what a record or an order says beyond its tickets, as each of them repeats it.
 LONGEST_SHARED = 4_096
 _LONGEST_NAME, _DEEPEST = 100, 20
+#: Member of `extra` with the fields of a ticket's order.
+ORDER = "order"
 #: Member of `extra` if something was too long or too deep to be stored.
 TRUNCATED = "truncated"
 #: Longest status word that is stored, in characters; the known ones have at most 20.
@@ -193,6 +196,13 @@ def extra_fields(fields: Mapping[str, Any], longest: int = LONGEST_EXTRA) -> dic
             left -= size + overhead
         truncated = truncated or fitting is not value or short != name
     return {**kept, TRUNCATED: True} if truncated else kept
+
+
+def with_order(tickets: Iterable[Ticket], order: Mapping[str, Any], read: Container[str]) -> tuple[Ticket, ...]:
+    """Return the tickets, each with the fields of their order in `extra`, except those that are `read` elsewhere."""
+    beyond = extra_fields({name: value for name, value in order.items() if name not in read}, LONGEST_SHARED)
+    extra = {ORDER: beyond} if beyond else {}
+    return tuple(replace(ticket, extra={**ticket.extra, **extra}) for ticket in tickets)
 
 
 def status_word(value: object) -> str | None:

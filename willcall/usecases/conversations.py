@@ -12,7 +12,7 @@ from secrets import token_hex
 
 import structlog
 
-from willcall.http.messages import Request, Response
+from willcall.http.messages import Address, Request, Response
 from willcall.orders.outcomes import OUTCOME_NAMES, Outcome, Throttled, Unavailable
 from willcall.orders.user_lists import Ownership
 from willcall.providers.base import Account
@@ -30,8 +30,6 @@ TIME, _PATIENCE = 10.0, 5.0
 #: Seconds, beyond the conversation, after which a worker counts as dead.
 _LEASE_MARGIN = 5.0
 
-_Key = tuple[str, str, tuple[tuple[str, str], ...]]
-
 
 @dataclass(slots=True)
 class Transcript:
@@ -41,15 +39,15 @@ class Transcript:
     """
 
     first: Response = field(repr=False)
-    further: dict[_Key, Response] = field(default_factory=dict, repr=False)
+    further: dict[tuple[str, Address], Response] = field(default_factory=dict, repr=False)
     retry_after: float | None = None
 
     def answer(self, request: Request) -> Response | None:
         """Return the response that a further request had."""
-        return self.further.get(_key(request))
+        return self.further.get((request.method, request.address))
 
     def record(self, request: Request, response: Response) -> None:
-        self.further[_key(request)] = response
+        self.further[request.method, request.address] = response
         self.note_wait(retry_after(response))
 
     def note_wait(self, seconds: float | None) -> None:
@@ -145,7 +143,3 @@ def first_request(conversation: Conversation) -> Request:
     if not isinstance(step, Request):
         raise TypeError("a conversation begins with a request")
     return step
-
-
-def _key(request: Request) -> _Key:
-    return request.method, request.url, tuple(sorted((request.params or {}).items()))

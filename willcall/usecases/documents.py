@@ -21,6 +21,7 @@ from willcall.orders.order_documents import (
 )
 from willcall.orders.outcomes import Issued, PartlyIssued
 from willcall.orders.ticket_documents import carry_over_documents, mark_given_up, missing_document_urls
+from willcall.orders.ticket_identity import Tickets
 from willcall.providers.base import Account
 from willcall.stores.document_fetches import FetchClaim, FetchOutcome
 from willcall.stores.schedule import Requester
@@ -53,19 +54,20 @@ def download_issued(
     attempt's lease is extended before anything is downloaded.
     """
     documents = merge_documents(order.documents, outcome.documents)
-    files = (*carry_over_documents(outcome.tickets, order.tickets), *as_tickets(documents))
+    tickets = carry_over_documents(outcome.tickets, order.tickets)
+    files = (*tickets, *as_tickets(documents))
     fetch_in = None
     seconds = min(IN_ATTEMPT, account.http.total_timeout)
     lease = seconds + context.documents.patience + _LEASE_MARGIN
     if missing_document_urls(files) and context.stores.polls.extend_lease(order.id, claim_id, lease):
         later = missing_urls(order.tickets, order.documents)
         result = download_missing(context, account, order.id, files, seconds, later=later)
-        files, documents, missing = result.tickets, *_documents_after(documents, result)
+        tickets, documents, missing = _after(documents, result)
         if missing:
             fetch_in = result.token_wait or max(FIRST_WAIT, result.retry_after or 0.0)
         if result.why and missing:
             log.warning("documents missing", order=order.id, missing=missing, why=result.why)
-    return replace(outcome, tickets=split_tickets(files)[0], documents=documents), fetch_in
+    return replace(outcome, tickets=tickets, documents=documents), fetch_in
 
 
 def fetch_documents(context: Context, order_id: str) -> float | None:
@@ -82,8 +84,7 @@ def fetch_documents(context: Context, order_id: str) -> float | None:
     account = account and account_of(context, account, order)
     files = (*order.tickets, *as_tickets(order.documents))
     result = download_missing(context, account, order_id, files, ROUND, follow_delayed=True)
-    tickets = split_tickets(result.tickets)[0]
-    documents, missing = _documents_after(order.documents, result)
+    tickets, documents, missing = _after(order.documents, result)
     result = replace(result, missing=missing)
     wait = _wait(context, claim, result)
     why = result.why or "no time was left for all of them"
@@ -125,16 +126,15 @@ def prune_given_up(context: Context, offset: int, count: int) -> tuple[int, int]
     return len(ids), len(done)
 
 
-def _documents_after(documents: Sequence[OrderDocument], result: DownloadResult) -> tuple[Documents, int]:
-    """Return the order's own documents after a round, and how many files are missing of all.
+def _after(documents: Sequence[OrderDocument], result: DownloadResult) -> tuple[Tickets, Documents, int]:
+    """Return the tickets and the order's own documents after a round, and how many files are missing of all.
 
     An address may lead to a page for the customer rather than to a file. Then nothing is missing.
     """
-    fetched = split_tickets(result.tickets)[1]
+    tickets, fetched = split_tickets(result.tickets)
     pages = {url: result.failures[url] for url in result.no_files}
     after = mark_pages(merge_documents(documents, fetched), pages)
-    tickets = split_tickets(result.tickets)[0]
-    return after, len(missing_urls(tickets, after))
+    return tickets, after, len(missing_urls(tickets, after))
 
 
 def _wait(context: Context, claim: FetchClaim, result: DownloadResult) -> float | None:

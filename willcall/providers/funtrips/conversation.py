@@ -170,16 +170,16 @@ def _read_pages(
     page = read_page(response)
     if isinstance(page, Malformed):
         return page
-    pages, sent = [page.records], {_key(request)}
+    pages, sent = [page.records], {request.address}
     while page.next is not None and len(pages) < MOST_PAGES and sum(map(len, pages)) < MOST_RECORDS:
         if bought_at is not None and _is_past(pages, bought_at):
             break
         following = next_request(request, page.next)
         if following is None:
             return Listing(join_pages(pages), unread=True)
-        if _key(following) in sent:
+        if following.address in sent:
             break
-        sent.add(_key(following))
+        sent.add(following.address)
         answer = yield from fetch(following)
         if answer is not None and not page.is_certain and answer.status in _NO_SUCH_PAGE:
             break
@@ -228,7 +228,3 @@ def _is_segment(checkout: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _key(request: Request) -> tuple[str, tuple[tuple[str, str], ...]]:
-    return request.url, tuple(sorted((request.params or {}).items()))

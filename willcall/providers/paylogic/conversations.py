@@ -36,7 +36,7 @@ from willcall.providers.paylogic.user_lists import (
     recent_tickets,
     user_list_outcome,
 )
-from willcall.providers.reading import LONGEST_SHARED, as_text, extra_fields, read_text, status_outcome
+from willcall.providers.reading import as_text, read_text, status_outcome, with_order
 
 #: Most pages of a list that one attempt requests. Tickets are limited by the tokens and the time of an attempt alone.
 _MOST_PAGES = 20
@@ -277,9 +277,7 @@ def _with_order(order: Mapping[str, Any], outcome: Outcome) -> Outcome:
     """
     if not isinstance(outcome, Issued | PartlyIssued):
         return outcome
-    beyond = extra_fields({name: value for name, value in plain_fields(order) if name not in _NOT_KEPT}, LONGEST_SHARED)
-    extra = {"order": beyond} if beyond else {}
-    tickets = tuple(replace(ticket, extra={**ticket.extra, **extra}) for ticket in outcome.tickets)
+    tickets = with_order(outcome.tickets, dict(plain_fields(order)), _NOT_KEPT)
     address = link(order, "shop:etickets") if isinstance(outcome, Issued) else None
     documents = (OrderDocument(DocumentKind.TICKETS, address),) if address else ()
     return replace(outcome, tickets=tickets, documents=documents)

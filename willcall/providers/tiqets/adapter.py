@@ -18,7 +18,7 @@ from willcall.providers.conversations import Conversation, fetch
 from willcall.providers.credentials import ProviderUrl, PushCredentials
 from willcall.providers.path_segments import check_reference_segment, path_segment
 from willcall.providers.reading import (
-    LONGEST_SHARED,
+    ORDER,
     as_int,
     as_list,
     as_object,
@@ -28,6 +28,7 @@ from willcall.providers.reading import (
     read_object,
     status_outcome,
     status_word,
+    with_order,
 )
 from willcall.providers.tiqets.pushes import TiqetsPushes
 from willcall.setting_types.secrets import HeaderSecret
@@ -47,8 +48,6 @@ STATUSES: Mapping[str, Outcome] = {
 _UNKNOWN = NotReady(detail="unknown status word")
 #: Fields that are read; all others are kept in `extra`.
 _READ = {"success", "order_reference_id", "order_status", "tickets_pdf_url"}
-#: Member of `extra` with what the order says beyond its tickets.
-_ORDER = "order"
 #: How codes of errors and names of fields look, and how many names are shown.
 _NAME, _MOST_FIELDS = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}"), 5
 
@@ -170,7 +169,7 @@ def _read_tickets(body: Mapping[str, Any]) -> Issued | NotReady:
 
 def _known_order(query: OrderQuery) -> Mapping[str, Any] | None:
     """Return what an earlier attempt has read about the order. It is read once."""
-    return next((found for ticket in query.present if (found := as_object(ticket.extra.get(_ORDER)))), None)
+    return next((found for ticket in query.present if (found := as_object(ticket.extra.get(ORDER)))), None)
 
 
 def _read_order_information(response: Response, query: OrderQuery) -> Mapping[str, Any]:
@@ -192,9 +191,5 @@ def _people(order: Mapping[str, Any]) -> int | None:
 def _with_order_information(outcome: Issued, order: Mapping[str, Any] | None, query: OrderQuery) -> Issued:
     """Return the PDF with what the order says beyond it, and the number of people that it lets in."""
     people = query.quantity or _people(order or {})
-    beyond = extra_fields({name: value for name, value in (order or {}).items() if name not in _READ}, LONGEST_SHARED)
-    tickets = (
-        replace(ticket, covers=people, extra={**ticket.extra, _ORDER: beyond} if beyond else ticket.extra)
-        for ticket in outcome.tickets
-    )
-    return replace(outcome, tickets=tuple(tickets))
+    tickets = (replace(ticket, covers=people) for ticket in outcome.tickets)
+    return replace(outcome, tickets=with_order(tickets, order or {}, _READ))

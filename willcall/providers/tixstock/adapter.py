@@ -25,10 +25,10 @@ from willcall.orders.outcomes import (
 )
 from willcall.orders.policy import PollPolicy, Rate
 from willcall.orders.ticket_admissions import group_by_admission
-from willcall.orders.ticket_identity import Tickets, without_duplicates
+from willcall.orders.ticket_identity import without_duplicates
 from willcall.providers.base import AccountDefaults, Adapter, OrderQuery
 from willcall.providers.path_segments import check_reference_segment, path_segment
-from willcall.providers.reading import LONGEST_SHARED, as_int, as_list, as_object, extra_fields, status_word
+from willcall.providers.reading import as_int, as_list, as_object, status_word, with_order
 from willcall.providers.tixstock.pushes import TixstockCredentials, TixstockPushes
 from willcall.providers.tixstock.reports import TixstockReports
 from willcall.providers.tixstock.responses import read_body
@@ -99,7 +99,7 @@ def _read_order(order: Mapping[str, Any], query: OrderQuery) -> Outcome:
         return Malformed(detail="no order in the response")
     read = _read_tickets(order, query, word, None if outcome else "unknown status word")
     if isinstance(read, Issued | PartlyIssued):
-        read = replace(read, tickets=_with_order(read.tickets, order))
+        read = replace(read, tickets=with_order(read.tickets, order, _READ))
     if isinstance(outcome, NotReady) and isinstance(read, NotReady | PartlyIssued):
         return replace(read, needs=outcome.needs)
     return read
@@ -122,12 +122,6 @@ def _read_tickets(order: Mapping[str, Any], query: OrderQuery, word: str | None,
         return Issued(tickets, provider_status=word, detail=_joined(remarks))
     detail = _joined([f"{count} of {expected} tickets", *remarks])
     return PartlyIssued(tickets, expected, provider_status=word, detail=detail, attention=attention)
-
-
-def _with_order(tickets: Tickets, order: Mapping[str, Any]) -> Tickets:
-    """Return the tickets with what the order says beyond them, except who bought it."""
-    beyond = extra_fields({name: value for name, value in order.items() if name not in _READ}, LONGEST_SHARED)
-    return tuple(replace(ticket, extra={**ticket.extra, "order": beyond}) if beyond else ticket for ticket in tickets)
 
 
 def _expected(order: Mapping[str, Any], query: OrderQuery, items: int) -> int | None:

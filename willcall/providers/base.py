@@ -4,6 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from typing import Any, ClassVar, Protocol
 
 from willcall.http.messages import HttpLimits, Request, Response
@@ -150,6 +151,13 @@ class Adapter(ABC):
         """Return whether the reference alone gives access to the tickets, or contains the code of one."""
         return False
 
+    def interval_scope(self, _credentials: Any, /) -> str | None:
+        """Return what two accounts have in common if an order of one is an order of the other, or `None`.
+
+        Only a provider that limits the requests about each order needs it: one order may be submitted to both.
+        """
+        return None
+
     def is_user_list(self, reference: str) -> bool:
         """Return whether a reference stands for everything a user ever bought."""
         references = self.user_lists.references if self.user_lists else ()
@@ -186,6 +194,12 @@ class Account:
     def bucket(self) -> str:
         """The name of the account's token bucket, which accounts with a shared rate have in common."""
         return self.rate.bucket(self.key)
+
+    @property
+    def interval_scope(self) -> str | None:
+        """The name of the accounts that an order's minimum interval holds for, `None` if it is this one alone."""
+        scope = self.adapter.interval_scope(self.credentials)
+        return None if scope is None else f"{self.provider}:{blake2b(scope.encode(), digest_size=12).hexdigest()}"
 
     def is_own_url(self, url: str) -> bool:
         """Return whether a URL is the provider's, so that it may be sent the account's credentials."""

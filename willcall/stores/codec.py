@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from hashlib import blake2b
 from typing import Any
 
 from willcall.orders.model import (
@@ -46,6 +47,11 @@ def seconds(value: Any) -> float | None:
 def compact_json(value: Any) -> str:
     """Return JSON without spaces and with sorted keys: the same value is always the same text."""
     return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+
+
+def reference_digest(reference: str) -> str:
+    """Return what names the orders of one reference in keys, which may be listed."""
+    return blake2b(reference.encode(), digest_size=16).hexdigest()
 
 
 def spec_of(order: Order) -> dict[str, Any]:

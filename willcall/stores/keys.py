@@ -127,14 +127,17 @@ def references(account_key: str) -> str:
 def sharing(account_key: str, digest: str) -> str:
     """Set: orders of one reference, which share the minimum interval. Each is removed with its order.
 
-    `digest`: of the reference (see `submissions.reference_digest`); the order has it as `sharing`.
+    `digest`: of the reference (see `codec.reference_digest`); the order has it as `sharing`.
     """
     return f"{PREFIX}sharing:{account_key}:{digest}"
 
 
-def shared_interval(account_key: str, digest: str) -> str:
-    """String: one of these orders was polled. Expires when the next of them may be."""
-    return f"{PREFIX}shared_interval:{account_key}:{digest}"
+def shared_interval(scope: str, digest: str) -> str:
+    """String: one of these orders was polled. Expires when the next of them may be.
+
+    `scope`: the account's key, or what accounts have in common; see `providers.base.Account.interval_scope`.
+    """
+    return f"{PREFIX}shared_interval:{scope}:{digest}"
 
 
 def ticket_owners(account_key: str) -> str:

@@ -6,7 +6,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from willcall.stores import keys
-from willcall.stores.codec import milliseconds
+from willcall.stores.codec import milliseconds, reference_digest
 from willcall.stores.scripts import load
 
 if TYPE_CHECKING:
@@ -38,14 +38,26 @@ class LookupStore:
         self._hold = load(redis, "hold_lookup")
 
     def claim(
-        self, account: str, reference: str, order_id: str | None, minimum: float, *, check: bool = False
+        self,
+        account: str,
+        reference: str,
+        order_id: str | None,
+        minimum: float,
+        *,
+        interval_scope: str | None = None,
+        check: bool = False,
     ) -> LookupClaim:
         """Claim a look. `order_id`: the order of that reference; `minimum`: seconds between two requests about it.
 
-        With `check`, only say whether a claim would be granted.
+        `interval_scope`: see `providers.base.Account`. With `check`, only say whether a claim would be granted.
         """
-        order = [keys.order(order_id), keys.shared_interval(account, "")] if order_id else []
-        args = {"minimum": milliseconds(minimum), "check": check or None}
+        order = [keys.order(order_id)] if order_id else []
+        args = {
+            "minimum": milliseconds(minimum),
+            "check": check or None,
+            "shared_interval": keys.shared_interval(interval_scope or account, ""),
+            "digest": reference_digest(reference) if interval_scope else None,
+        }
         verdict, *at = self._claim(keys=[lookup_key(account, reference), *order], args=args)
         return LookupClaim(LookupVerdict(verdict), at[0] / 1_000 if at else None)
 

@@ -8,9 +8,8 @@ from willcall.orders.model import Attempt, Order, Status
 from willcall.orders.user_lists import Ownership
 from willcall.orders.watching import WITHOUT_EVENT
 from willcall.stores import keys
-from willcall.stores.codec import attempt_from, hash_fields, milliseconds, order_from, seconds
+from willcall.stores.codec import attempt_from, hash_fields, milliseconds, order_from, reference_digest, seconds
 from willcall.stores.scripts import NO_ARGUMENTS, load
-from willcall.stores.submissions import reference_digest
 
 if TYPE_CHECKING:
     from redis import Redis

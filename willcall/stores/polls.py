@@ -77,11 +77,20 @@ class PollStore:
         self._postpone_resend = load(redis, "postpone_resend")
 
     def claim(
-        self, message: tuple[str, int], account: str, claim_id: str, lease: float, rate: Rate, *, minimum: float
+        self,
+        message: tuple[str, int],
+        account: str,
+        claim_id: str,
+        lease: float,
+        rate: Rate,
+        *,
+        minimum: float,
+        interval_scope: str | None = None,
     ) -> PollClaim:
         """Claim an attempt for a message: (order id, seq).
 
         `lease`: seconds until the order may be claimed again. `minimum`: seconds between two attempts.
+        `interval_scope`: see `providers.base.Account`.
         """
         order_id, seq = message
         bucket = rate.bucket(account)
@@ -99,7 +108,7 @@ class PollStore:
                 keys.progress(account),
                 *booking_indexes(bucket),
                 keys.CHANGES,
-                keys.shared_interval(account, ""),
+                keys.shared_interval(interval_scope or account, ""),
             ],
             args={
                 "id": order_id,

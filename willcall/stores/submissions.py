@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from willcall.orders.model import Order, Status
 from willcall.stores import keys
-from willcall.stores.codec import compact_json, milliseconds, optional_milliseconds, spec_of
+from willcall.stores.codec import compact_json, milliseconds, optional_milliseconds, reference_digest, spec_of
 from willcall.stores.lookups import lookup_key
 from willcall.stores.messages import PollMessage
 from willcall.stores.schema import RECORD
@@ -31,6 +31,7 @@ class NewOrder:
 
     `user_list`: its reference stands for everything that a user bought, so that orders may have it in common. Others
     need `allow_duplicate` for that. `credentials` are those of the order's own user, none for the account's.
+    `interval_scope`: see `providers.base.Account`.
     """
 
     order: Order
@@ -39,6 +40,7 @@ class NewOrder:
     minimum: float = 0.0
     user_list: bool = False
     allow_duplicate: bool = False
+    interval_scope: str | None = None
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
@@ -126,11 +128,6 @@ def _digest(order: Order, not_before: int | None, spec: Mapping[str, Any]) -> st
     return blake2b(text.encode(), digest_size=12).hexdigest()
 
 
-def reference_digest(reference: str) -> str:
-    """Return what names the orders of one reference in keys, which may be listed."""
-    return blake2b(reference.encode(), digest_size=16).hexdigest()
-
-
 def answer_digest(reference: str, credentials: Mapping[str, str]) -> str:
     """Return what names the orders that share an answer: a user's list depends on whose credentials ask for it."""
     return reference_digest(compact_json([reference, dict(credentials)]) if credentials else reference)
@@ -173,7 +170,8 @@ def _submission(new: NewOrder) -> tuple[Sequence[str], Arguments]:
         "call_ends": milliseconds(_CALL_ENDS),
         "orders": keys.order(""),
         "sharing": keys.sharing(account, ""),
-        "shared_interval": keys.shared_interval(account, ""),
+        "shared_interval": keys.shared_interval(new.interval_scope or account, ""),
+        "across_accounts": new.interval_scope is not None,
         "minimum": milliseconds(new.minimum),
         "digest_of_reference": answer_digest(order.reference, new.credentials if new.user_list else {}),
         "user_list": new.user_list,

@@ -71,7 +71,14 @@ def look(context: Context, payload: Mapping[str, Any], actor: Actor, client: str
 
 def _claim(context: Context, account: Account, reference: str, known: str | None, *, check: bool = False) -> None:
     """Claim the look; with `check`, only find out whether it may be sent. Raises NotNowError."""
-    claim = context.stores.lookups.claim(account.key, reference, known, account.polling.minimum, check=check)
+    claim = context.stores.lookups.claim(
+        account.key,
+        reference,
+        known,
+        account.polling.minimum,
+        interval_scope=account.interval_scope,
+        check=check,
+    )
     wait = None if claim.at is None else max(1.0, claim.at - context.stores.accounts.now())
     match claim.verdict:
         case LookupVerdict.BUSY:

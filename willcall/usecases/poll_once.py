@@ -58,7 +58,13 @@ def poll_once(context: Context, order_id: str, seq: int, account_key: str) -> Po
         lease = 2 * account.http.total_timeout + LEASE_MARGIN
     claim_id, started = token_hex(6), time.monotonic()
     claim = context.stores.polls.claim(
-        (order_id, seq), account_key, claim_id, lease, account.rate, minimum=account.polling.minimum
+        (order_id, seq),
+        account_key,
+        claim_id,
+        lease,
+        account.rate,
+        minimum=account.polling.minimum,
+        interval_scope=account.interval_scope,
     )
     send_at = time.monotonic() + max(0.0, claim.send_at - claim.now)
     context.send_expedited(claim.reschedules)

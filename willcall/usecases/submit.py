@@ -126,6 +126,7 @@ def _read(context: Context, payload: Mapping[str, Any]) -> NewOrder | RejectedOr
         account.polling.minimum,
         user_list=account.adapter.is_user_list(order.reference),
         allow_duplicate=submission.allow_duplicate,
+        interval_scope=account.interval_scope,
         credentials=plain_credentials(submission.credentials),
     )
 

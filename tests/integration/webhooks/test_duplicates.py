@@ -1,13 +1,14 @@
 """Two orders of one reference: a mistake, unless the caller says otherwise or the reference is a user's list."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.integration.usecases.conftest import Setup, System
 from tests.integration.webhooks.conftest import OpenWebhooks, WebhookHarness, general, seat
-from willcall.orders.errors import DuplicateOrderError, WillcallError
+from willcall.orders.errors import DuplicateOrderError, NotNowError, WillcallError
 from willcall.orders.history import Actor
 from willcall.orders.model import Status
 from willcall.simulator.script import OrderScript
@@ -15,6 +16,7 @@ from willcall.stores import keys
 from willcall.stores.polls import PollVerdict
 from willcall.usecases.accounts import resume
 from willcall.usecases.erase import erase_order
+from willcall.usecases.look import look
 from willcall.usecases.orders import cancel_order, request_poll
 from willcall.usecases.submit import AcceptedOrder, submit, submit_many
 
@@ -108,6 +110,21 @@ def test_duplicates_share_one_minimum_interval(system: System) -> None:
     system.redis.delete(keys.shared_interval(account.key, digest))
     system.redis.hset(keys.order("ord-3"), "due", 1)
     assert claim("ord-3") == "go"
+
+
+def test_orders_of_two_accounts_of_one_client_share_the_minimum_interval(system: System) -> None:
+    script = OrderScript(provider="voordemensen", reference="key-1", quantity=1, ready_after=600)
+    system.providers.add_orders([script])
+    accounts = system.context.accounts
+    other = replace(accounts["voordemensen/default"], name="other")
+    system = replace(system, context=replace(system.context, accounts={**accounts, other.key: other}))
+    order = {"provider": "voordemensen", "reference": "key-1", "quantity": 1}
+    submit(system.context, {"id": "ord-1", **order})
+    submit(system.context, {"id": "ord-2", **order, "account": "other"})
+    assert [system.poll(order_id).attempts for order_id in ("ord-1", "ord-2")] == [1, 0]
+    with pytest.raises(NotNowError, match="no request about this reference is allowed before"):
+        look(system.context, {**order, "account": "other"}, ANNA)
+    assert len(system.providers.ledger(provider="voordemensen")) == 1
 
 
 @pytest.mark.parametrize(("language", "attempts"), [("en", 1), ("nl", 0)])

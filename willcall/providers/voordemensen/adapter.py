@@ -72,6 +72,10 @@ class VoordemensenAdapter(Adapter):
         """An order key alone gives access to the order."""
         return True
 
+    def interval_scope(self, credentials: VoordemensenCredentials, /) -> str:
+        """An order key is known at its client, whatever account of ours has it."""
+        return f"{credentials.base_url}/{credentials.client_name}"
+
     def status_request(self, query: OrderQuery, credentials: VoordemensenCredentials, _token: str | None, /) -> Request:
         """Build `GET {base_url}/<client_name>/order/<order_key>`, without credentials."""
         path = f"{path_segment(credentials.client_name)}/order/{path_segment(query.reference)}"

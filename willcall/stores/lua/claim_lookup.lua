@@ -1,21 +1,21 @@
 --!df flags=allow-undeclared-keys
 -- Permit one look at what a provider says about a reference, and keep what comes after it from being too early: the
 -- next look, and the next attempt of an order of that reference.
--- KEYS     lookup (of the reference), and if there is an order of that reference: the latest one, shared intervals (what
---          their keys begin with)
--- ARGS     minimum (ms between two requests about one order), check (nothing is written: the token is not there yet)
+-- KEYS     lookup (of the reference), and the latest order of that reference if there is one
+-- ARGS     minimum (ms between two requests about one order), check (nothing is written: the token is not there yet),
+--          shared_interval (prefix of keys), digest (of the reference, if orders of other accounts share its interval)
 -- Returns  {'go', now}; {'wait', until (ms)}: a hint or the minimum forbids it; {'busy'}: the order is being polled;
 --          {'due', at (ms)}: it is polled before another request after this one would be allowed
 
 -- include: clock
 
-local LOOKUP, ORDER, SHARED_INTERVALS = unpack(KEYS)
+local LOOKUP, ORDER = unpack(KEYS)
 local args = cjson.decode(ARGV[1])
 
 local now = server_time()
 local wait = redis.call('PTTL', LOOKUP)
-local sharing = ORDER and redis.call('HGET', ORDER, 'sharing')
-local shared_interval = sharing and SHARED_INTERVALS .. sharing
+local sharing = args.digest or (ORDER and redis.call('HGET', ORDER, 'sharing'))
+local shared_interval = sharing and args.shared_interval .. sharing
 if shared_interval then wait = math.max(wait, redis.call('PTTL', shared_interval)) end
 if wait > 0 then return {'wait', now + wait} end
 if ORDER then

@@ -16,7 +16,8 @@
 --          client (nil = none), nonce (of this call: a caller that lost the reply repeats it with the same nonce),
 --          call_ends (ms after which another call has ended for sure), schema = fields of the record that is written
 --          with the first order (see stores/schema.py),
---          orders, sharing and shared_interval (prefixes of keys), minimum (ms between two requests),
+--          orders, sharing and shared_interval (prefixes of keys), across_accounts (whether the reference may have orders
+--          of other accounts, which share the interval), minimum (ms between two requests),
 --          digest_of_reference (with the credentials, if the reference is a `user_list`), allow_duplicate, credentials
 --          (JSON, nil = the account's)
 -- Returns  {outcome, due (ms) of the first message ('' = send none), now, 1 if pushes are stored for the order}, where the
@@ -104,7 +105,7 @@ if args.event then
   redis.call('HSET', ORDER, 'event', args.event)
   redis.call('ZADD', CHANGES, now, args.id)
 end
-if args.user_list or twin then share(args.id) end
+if args.user_list or twin or args.across_accounts then share(args.id) end
 if args.credentials then
   redis.call('SET', CREDENTIALS, args.credentials)
   redis.call('HSET', ORDER, 'bound', 1)

@@ -35,8 +35,10 @@ def _head(providers: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield "# What becomes of the documentation"
     yield ""
-    yield "Each request, field and rule in the providers' documentation, where it ends up, and what shows it:"
-    yield "a test, or a recorded response in `tests/fixtures/` that tests read."
+    yield "Each request, field and rule in the providers' documentation, where it ends up, which code does that,"
+    yield "and what shows it: a test, or a recorded response in `tests/fixtures/` that tests read."
+    yield "Nothing is half done: what Willcall has no use for is listed with the reason."
+    yield "The number is that of the page it comes from."
     yield ""
     yield "| provider | documented | used | not used |"
     yield "|---|---|---|---|"
@@ -49,21 +51,23 @@ def _section(provider: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield f"## {provider['title']}"
     yield ""
-    yield "From " + ", ".join(f"<{source}>" for source in provider["sources"]) + "."
+    for number, source in enumerate(provider["sources"], 1):
+        yield f"{number}. <{source}>"
     yield ""
-    yield "| in the documentation | where it ends up | shown by |"
-    yield "|---|---|---|"
+    yield "| | in the documentation | where it ends up | code | shown by |"
+    yield "|---|---|---|---|---|"
     for entry in provider["entries"]:
         if "becomes" in entry:
-            yield f"| {entry['says']} | {entry['becomes']} | {_link(entry['shown'])} |"
+            code = f"`{entry['code'].removeprefix('providers/')}`"
+            yield f"| {entry['seed']} | {entry['says']} | {entry['becomes']} | {code} | {_link(entry['shown'])} |"
     yield ""
     yield "Not used:"
     yield ""
-    yield "| in the documentation | why |"
-    yield "|---|---|"
+    yield "| | in the documentation | why |"
+    yield "|---|---|---|"
     for entry in provider["entries"]:
         if "outside" in entry:
-            yield f"| {entry['says']} | {entry['outside']} |"
+            yield f"| {entry['seed']} | {entry['says']} | {entry['outside']} |"
 
 
 def _link(shown: str) -> str:

@@ -46,9 +46,12 @@ def test_the_page_is_made_from_the_data() -> None:
 
 @pytest.mark.parametrize(("provider", "entry"), ENTRIES, ids=[f"{name}: {entry['says']}" for name, entry in ENTRIES])
 def test_an_entry_is_used_and_shown_or_says_why_not(provider: str, entry: dict[str, Any]) -> None:
+    assert 1 <= entry["seed"] <= len(PROVIDERS[provider]["sources"])
     if "outside" in entry:
-        assert not entry.keys() & {"becomes", "shown"}, provider
+        assert not entry.keys() & {"becomes", "code", "shown"}, provider
         return
+    module, _, name = entry["code"].partition("::")
+    assert re.search(rf"\b{name}\b", (ROOT / "willcall" / module).read_text()), entry["code"]
     path, _, test = entry["shown"].partition("::")
     assert entry["becomes"], provider
     assert matrix.target(entry["shown"]).exists(), path

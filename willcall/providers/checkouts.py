@@ -4,6 +4,20 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from willcall.http.messages import Request, Response
+from willcall.orders.model import Need, Needs
+from willcall.orders.outcomes import NotReady
+
+#: How the reference of an order begins of which nobody knows whether its provider created it. No request has it.
+_IN_DOUBT = "checkout:"
+#: What an attempt of such an order comes to.
+IN_DOUBT = NotReady(
+    detail="it is unknown whether the provider created this order",
+    needs=Needs(
+        Need.APPROVAL,
+        detail="It is unknown whether the provider created this order. Look for it there: if it exists, submit its "
+        "order key under another id. Then cancel this one.",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +47,13 @@ class Checkouts(Protocol):
 
     def read_created(self, response: Response, /) -> CreatedOrder | None:
         """Return the order, or `None` if the response does not say which. Never raises."""
+
+
+def in_doubt(order_id: str) -> str:
+    """Return the reference of a checkout's order until somebody finds out whether its provider created it."""
+    return f"{_IN_DOUBT}{order_id}"
+
+
+def is_in_doubt(reference: str) -> bool:
+    """Return whether nobody knows if the provider created the order of a reference."""
+    return reference.startswith(_IN_DOUBT)

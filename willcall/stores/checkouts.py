@@ -57,8 +57,9 @@ class CheckoutStore:
     def claim(self, checkout: StoredCheckout, lease: float) -> CheckoutClaim:
         """Store the intent and allow the call, which may take `lease` seconds; or return what became of it."""
         verdict, *created = self._claim(
-            keys=[keys.checkout(checkout.order_id)],
+            keys=[keys.checkout(checkout.order_id), keys.CHECKOUTS],
             args={
+                "id": checkout.order_id,
                 "digest": checkout.digest,
                 "order": checkout.order,
                 "account": checkout.account,
@@ -74,7 +75,24 @@ class CheckoutStore:
 
     def release(self, order_id: str) -> None:
         """Forget an intent of which the provider certainly knows nothing. The call may be made again."""
-        self._redis.delete(keys.checkout(order_id))
+        pipe = self._redis.pipeline()
+        pipe.delete(keys.checkout(order_id))
+        pipe.zrem(keys.CHECKOUTS, order_id)
+        pipe.execute()
+
+    def finish(self, order_id: str) -> None:
+        """Record that the order of a checkout is submitted."""
+        self._redis.zrem(keys.CHECKOUTS, order_id)
+
+    def unfinished(self, now: float, offset: int, count: int) -> list[str]:
+        """Return orders of checkouts that should have been submitted by now."""
+        found = self._redis.zrangebyscore(keys.CHECKOUTS, "-inf", milliseconds(now), start=offset, num=count)
+        return cast("list[str]", found)
+
+    def submission(self, order_id: str) -> tuple[str, str | None] | None:
+        """Return what a checkout submits (JSON), and the reference if the provider is known to have created it."""
+        order, reference = cast("list[str | None]", self._redis.hmget(keys.checkout(order_id), ["order", "reference"]))
+        return None if order is None else (order, reference)
 
     def record(self, checkout: StoredCheckout, reference: str, payment_url: str) -> None:
         """Record what the provider created."""

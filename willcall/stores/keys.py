@@ -52,6 +52,10 @@ def checkout(order_id: str) -> str:
     return f"{PREFIX}checkout:{order_id}"
 
 
+#: Sorted set: checkouts whose order is not submitted yet, by when their call counts as dead (ms).
+CHECKOUTS = f"{PREFIX}checkouts"
+
+
 def checkout_return(account_key: str, digest: str) -> str:
     """String: the order whose customer comes back with a reference, by the digest of that."""
     return f"{PREFIX}return:{account_key}:{digest}"

@@ -22,6 +22,7 @@ from willcall.orders.outcomes import (
 )
 from willcall.orders.user_lists import Ownership, bought_at
 from willcall.providers.base import Account, OrderQuery
+from willcall.providers.checkouts import IN_DOUBT, is_in_doubt
 from willcall.providers.reading import with_retry_after
 from willcall.usecases.authorize import (
     Authorization,
@@ -40,11 +41,15 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class StatusResult:
-    """The outcome of an attempt, and the HTTP status and responses of its conversation if there were any."""
+    """The outcome of an attempt, and the HTTP status and responses of its conversation if there were any.
+
+    `asked` is false if there was nothing to ask the provider, so that the outcome says nothing of the account.
+    """
 
     outcome: Outcome
     http_status: int | None = None
     transcript: Transcript | None = field(default=None, repr=False)
+    asked: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,8 @@ def ask(context: Context, account: Account, order: Order, now: float, window: Se
 
     Nothing is sent if this process has received a 429 since, of which Redis did not know when the order was claimed.
     """
+    if is_in_doubt(order.reference):
+        return StatusResult(IN_DOUBT, asked=False)
     claimed = window.claimed
     authorization = authorize(context, account, claimed)
     if isinstance(authorization, RetrySoon):
@@ -76,9 +83,11 @@ def ask(context: Context, account: Account, order: Order, now: float, window: Se
         return StatusResult(authorization)
     token = authorization.token
     request = first_request(account.adapter.converse(_query(order), account.credentials, token))
-    if not _wait_for_token(context, account, window):
-        return RetrySoon()
-    if time.monotonic() > window.send_before or context.throttles.blocks(account.bucket, claimed):
+    if (
+        not _wait_for_token(context, account, window)
+        or time.monotonic() > window.send_before
+        or context.throttles.blocks(account.bucket, claimed)
+    ):
         return RetrySoon()
     response = context.exchange(account, request)
     if not isinstance(response, Response):

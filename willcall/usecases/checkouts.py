@@ -35,7 +35,7 @@ from willcall.orders.submission import (
     truncate_errors,
 )
 from willcall.providers.base import Account
-from willcall.providers.checkouts import Checkout, Checkouts, CreatedOrder
+from willcall.providers.checkouts import Checkout, Checkouts, CreatedOrder, in_doubt
 from willcall.providers.reading import status_outcome
 from willcall.stores.bookings import BookingKind
 from willcall.stores.checkouts import CheckoutVerdict, StoredCheckout
@@ -138,7 +138,7 @@ def create_checkout(
         case CheckoutVerdict.BUSY:
             raise NotNowError(f"checkout {submission.id} is under way; try again in some seconds", _PATIENCE)
         case CheckoutVerdict.UNKNOWN:
-            raise ClosedOrderError(_unknown(submission.id))
+            raise _in_doubt(context, account, submission.id)
         case CheckoutVerdict.CREATED:
             created, new = CreatedOrder(claim.reference, claim.payment_url), False
         case CheckoutVerdict.GO:
@@ -146,6 +146,7 @@ def create_checkout(
             created, new = _create(context, account, checkouts, checkout, submission.id), True
             context.stores.checkouts.record(stored, created.reference, created.payment_url)
     submit(context, _order_payload(request, client, created.reference))
+    context.stores.checkouts.finish(submission.id)
     if new:
         record_order_action(context, submission.id, Action.CHECKED_OUT, actor)
         log.info("checkout", order=submission.id, account=account.key, by=actor.name)
@@ -163,6 +164,20 @@ def follow_return(context: Context, account: Account, reference: str) -> str | N
     except WillcallError as error:
         log.info("returned order not polled", order=order_id, account=account.key, error=error)
     return _with_reference(redirect_url, reference)
+
+
+def finish_checkout(context: Context, order_id: str) -> int:
+    """Submit the order of a checkout whose call has ended. Returns how many orders that are.
+
+    If it is unknown whether the provider created it, the order is not polled: it needs the attention `approval`.
+    """
+    stored = context.stores.checkouts.submission(order_id)
+    if stored:
+        order, reference = stored
+        known = {"reference": reference} if reference else {"reference": in_doubt(order_id), "allow_duplicate": True}
+        submit(context, {**json.loads(order), **known})
+    context.stores.checkouts.finish(order_id)
+    return 1 if stored else 0
 
 
 def _checked(payload: Mapping[str, Any], client: str | None) -> tuple[CheckoutRequest, SubmitOrder]:
@@ -221,7 +236,7 @@ def _create(
         context.stores.checkouts.release(order_id)
         raise NotNowError(f"{account.provider} could not be reached; nothing was sent, so try again", 1.0)
     if not isinstance(response, Response):
-        raise _in_doubt(order_id, account)
+        raise _in_doubt(context, account, order_id)
     outcome = status_outcome(response, 200, 201)
     if isinstance(outcome, Throttled):
         report_throttle(context, account, outcome.retry_after, context.stores.accounts.now())
@@ -232,17 +247,15 @@ def _create(
         raise ClosedOrderError(f"{account.provider} refused the checkout (HTTP {response.status})")
     created = guarded(context, Operation.ATTEMPT, lambda: checkouts.read_created(response), order=order_id)
     if outcome is not None or not isinstance(created, CreatedOrder):
-        raise _in_doubt(order_id, account)
+        raise _in_doubt(context, account, order_id)
     return created
 
 
-def _in_doubt(order_id: str, account: Account) -> ClosedOrderError:
+def _in_doubt(context: Context, account: Account, order_id: str) -> ClosedOrderError:
+    """Submit the order of a checkout that may have been created, so that somebody looks, and return the error."""
     log.error("checkout in doubt", order=order_id, account=account.key)
-    return ClosedOrderError(_unknown(order_id))
-
-
-def _unknown(order_id: str) -> str:
-    return (
+    finish_checkout(context, order_id)
+    return ClosedOrderError(
         f"it is unknown whether the provider created the order of checkout {order_id}, so it is not created again; "
         "look for it at the provider, and submit it with its order key under another id"
     )

@@ -86,7 +86,7 @@ def poll_once(context: Context, order_id: str, seq: int, account_key: str) -> Po
     used = account_of(context, account, claim.granted_order)
     extend_lease = partial(context.stores.polls.extend_lease, order_id, claim_id)
     window = SendWindow(started, send_at, send_before, claim.override, extend_lease)
-    result = _ask(context, used, claim, window) if used else StatusResult(NO_CREDENTIALS)
+    result = _ask(context, used, claim, window) if used else StatusResult(NO_CREDENTIALS, asked=False)
     now = claim.now + time.monotonic() - started
     if isinstance(result, RetrySoon):
         retry_throttle_report(context, account)

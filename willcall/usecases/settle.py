@@ -56,7 +56,7 @@ def settle_attempt(
     before: Order | None = order
     while before:
         decision = decide(before, result.outcome, account.polling, now, context.rng)
-        if before is order:
+        if before is order and result.asked:
             health = report_attempt(context, account, claim, decision, why=_why(result), now=now)
         decision = _leave_to_account(before, decision, health)
         after, wake_at = decision.order, decision.wake_at
@@ -73,7 +73,7 @@ def settle_attempt(
             fetch_in=fetch_in,
             alert=_alert(context, before, decision, health),
             throttled=after.hint_until is not None and decision.signal in _ABOUT_THE_ACCOUNT,
-            answered=confirms_health(claim, decision) and not before.user_bound,
+            answered=result.asked and confirms_health(claim, decision) and not before.user_bound,
         )
         try:
             due = write_commit(context, commit, claim_id)

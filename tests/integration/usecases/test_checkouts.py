@@ -2,17 +2,20 @@
 
 from dataclasses import replace
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
+from schedules.sweeps import run_sweep
 from tests.actors import ANNA
 from tests.integration.usecases.conftest import Setup, System
 from tests.waiting import wait_until
 from willcall.orders.errors import ClosedOrderError, ConflictingOrderError, NotNowError, RejectedOrderError
-from willcall.orders.model import EndedBy, Order, Status
+from willcall.orders.model import Attention, EndedBy, Order, Status
 from willcall.orders.outcomes import Malformed, Unavailable
 from willcall.simulator.script import AccountScript
 from willcall.stores import keys
+from willcall.usecases import checkouts
 from willcall.usecases.checkouts import create_checkout, follow_return
 from willcall.usecases.erase import erase_order
 from willcall.usecases.orders import cancel_order
@@ -105,6 +108,50 @@ def test_a_process_that_dies_after_the_call_leaves_it_in_doubt(h: System) -> Non
     h.redis.hset(keys.checkout("ord-1"), "lease", 0)
     with pytest.raises(ClosedOrderError, match="unknown"):
         create_checkout(h.context, CART, ANNA)
+    assert len(created(h)) == 1
+
+
+def test_the_order_of_a_checkout_in_doubt_needs_an_approval_and_is_never_asked_about(h: System) -> None:
+    answering(h, Unavailable(detail="timed out"))
+    with pytest.raises(ClosedOrderError):
+        create_checkout(h.context, CART, ANNA)
+    h.redis.hset(keys.account("voordemensen/default"), "failures", 4)
+    for _ in range(2):
+        order = poll(h)
+    assert (order.status, order.attention, order.quantity) == (Status.PENDING, Attention.APPROVAL, 1)
+    assert order.needs
+    assert "submit its order key under another id" in (order.needs.detail or "")
+    (alert,) = h.context.stores.ops.recent(10)
+    assert "approval" in str(alert)
+    # Nothing was sent, so it says nothing about the account either.
+    assert h.redis.hget(keys.account("voordemensen/default"), "failures") == "4"
+    assert [each["kind"] for each in h.providers.ledger(provider="voordemensen")] == ["checkout"]
+    # Once its order key is found, it is submitted, and the one in doubt is cancelled.
+    cancel_order(h.context, "ord-1", ANNA)
+    h.redis.hset(keys.checkout("ord-1"), "lease", 0)
+    with pytest.raises(ClosedOrderError):
+        create_checkout(h.context, CART, ANNA)
+    assert h.order().status is Status.CANCELLED
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_sweep_submits_the_order_of_a_checkout_whose_process_died(h: System, *, known: bool) -> None:
+    died = patch.object(checkouts, "submit", side_effect=KeyboardInterrupt)
+    if not known:
+        answering(h, lambda _: (_ for _ in ()).throw(KeyboardInterrupt()))
+    with died, pytest.raises(KeyboardInterrupt):
+        create_checkout(h.context, CART, ANNA)
+    assert h.context.stores.orders.get("ord-1") is None
+    assert run_sweep(h.context, "inbox") == {"applied": 0, "submitted": 0}
+    h.redis.zadd(keys.CHECKOUTS, {"ord-1": 1})
+    assert run_sweep(h.context, "inbox") == {"applied": 0, "submitted": 1}
+    assert run_sweep(h.context, "inbox") == {"applied": 0, "submitted": 0}
+    order = poll(h)
+    if known:
+        assert order.status is Status.FULFILLED
+        assert not create_checkout(h.context, CART, ANNA).new
+    else:
+        assert order.attention is Attention.APPROVAL
     assert len(created(h)) == 1
 
 

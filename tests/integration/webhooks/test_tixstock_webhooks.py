@@ -473,14 +473,14 @@ def test_a_sweep_applies_pushes_if_the_process_died_after_submit(
     harness: WebhookHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     harness.answer(seat(1))
-    assert run_sweep(harness.system.context, "inbox") == {"applied": 0}
+    assert run_sweep(harness.system.context, "inbox") == {"applied": 0, "submitted": 0}
     with monkeypatch.context() as dies:
         dies.setattr("willcall.usecases.submit.apply_inbox", lambda *_: 0)
         harness.submit(quantity=1)
     assert harness.order().status is Status.PENDING
-    assert run_sweep(harness.system.context, "inbox") == {"applied": 1}
+    assert run_sweep(harness.system.context, "inbox") == {"applied": 1, "submitted": 0}
     assert harness.order().status is Status.FULFILLED
-    assert run_sweep(harness.system.context, "inbox") == {"applied": 0}
+    assert run_sweep(harness.system.context, "inbox") == {"applied": 0, "submitted": 0}
 
 
 def test_interrupted_pushes_can_be_applied_again(harness: WebhookHarness, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -489,7 +489,7 @@ def test_interrupted_pushes_can_be_applied_again(harness: WebhookHarness, monkey
         dies.setattr(harness.system.context.stores.inbox, "remove_pushes", lambda _: None)
         harness.submit(quantity=2)
     order = harness.order()
-    assert run_sweep(harness.system.context, "inbox") == {"applied": 1}
+    assert run_sweep(harness.system.context, "inbox") == {"applied": 1, "submitted": 0}
     assert harness.order() == order
     assert harness.system.events() == ["order.partial"]
 

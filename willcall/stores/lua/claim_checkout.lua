@@ -4,15 +4,15 @@
 -- the lease has to wait. A later one finds the intent without a result: the provider may have created the order, so
 -- it is never called again.
 --
--- KEYS     checkout
--- ARGS     digest (of the content), order (JSON of what is submitted later), account, redirect_url, lease (ms for which
+-- KEYS     checkout, unfinished checkouts
+-- ARGS     id, digest (of the content), order (JSON of what is submitted later), account, redirect_url, lease (ms for which
 --          a call may be under way), kept (seconds)
 -- Returns  {'go'}: call the provider; {'conflict'}: other content; {'busy'}: another call is under way;
 --          {'unknown'}: whether the provider was reached is unknown; {'created', reference, payment address}
 
 -- include: clock
 
-local CHECKOUT = KEYS[1]
+local CHECKOUT, UNFINISHED = unpack(KEYS)
 local args = cjson.decode(ARGV[1])
 
 local now = server_time()
@@ -23,4 +23,5 @@ if found[2] == 'intent' then return {tonumber(found[3]) > now and 'busy' or 'unk
 redis.call('HSET', CHECKOUT, 'digest', args.digest, 'state', 'intent', 'lease', now + args.lease, 'at', now,
   'order', args.order, 'account', args.account, 'redirect_url', args.redirect_url)
 redis.call('EXPIRE', CHECKOUT, args.kept)
+redis.call('ZADD', UNFINISHED, now + args.lease, args.id)
 return {'go'}

@@ -101,7 +101,7 @@ if came_back then redis.call('DEL', came_back) end
 for _, kind in ipairs({'spec', 'tickets', 'fetch', 'documents', 'delivery', 'credentials', 'report', 'checkout'}) do
   redis.call('DEL', prefix .. kind .. ':' .. id)
 end
-for _, index in ipairs({'credentials', 'changes', 'late', 'fetches', 'lacking', 'documents-given-up', 'undelivered', 'pending',
+for _, index in ipairs({'checkouts', 'credentials', 'changes', 'late', 'fetches', 'lacking', 'documents-given-up', 'undelivered', 'pending',
   'reports', 'reports_pending',   'due:' .. account, 'held:' .. account, 'watched:' .. account}) do
   redis.call('ZREM', prefix .. index, id)
 end

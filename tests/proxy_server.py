@@ -5,7 +5,7 @@ import ssl
 from base64 import b64encode
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from select import select
+from selectors import EVENT_READ, DefaultSelector
 
 from tests.scripted_server import Server, whole
 
@@ -57,4 +57,9 @@ def _relay(client: socket.socket, server: socket.socket) -> None:
 
 def _readable(connections: Iterable[socket.socket]) -> list[socket.socket]:
     buffered = [each for each in connections if isinstance(each, ssl.SSLSocket) and each.pending()]
-    return buffered or select(list(connections), [], [])[0]
+    if buffered:
+        return buffered
+    with DefaultSelector() as selector:  # `select` knows no file descriptor above 1,023
+        for each in connections:
+            selector.register(each, EVENT_READ, each)
+        return [key.data for key, _ in selector.select()]

@@ -111,7 +111,7 @@ def test_a_process_that_dies_after_the_call_leaves_it_in_doubt(h: System) -> Non
     assert len(created(h)) == 1
 
 
-def test_the_order_of_a_checkout_in_doubt_needs_an_approval_and_is_never_asked_about(h: System) -> None:
+def test_the_order_of_a_checkout_in_doubt_needs_an_approval_and_is_never_polled(h: System) -> None:
     answering(h, Unavailable(detail="timed out"))
     with pytest.raises(ClosedOrderError):
         create_checkout(h.context, CART, ANNA)

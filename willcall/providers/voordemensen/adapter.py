@@ -73,7 +73,7 @@ class VoordemensenAdapter(Adapter):
         return True
 
     def interval_scope(self, credentials: VoordemensenCredentials, /) -> str:
-        """An order key is known at its client, whatever account of ours has it."""
+        """All accounts with one client know the same order keys."""
         return f"{credentials.base_url}/{credentials.client_name}"
 
     def status_request(self, query: OrderQuery, credentials: VoordemensenCredentials, _token: str | None, /) -> Request:

@@ -15,6 +15,7 @@ from redis.connection import (
     UnixDomainSocketConnection,
 )
 from redis.exceptions import DataError, RedisError
+from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
@@ -55,7 +56,13 @@ def connect(url: str, *, patient: bool = False, timeout: float = SOCKET_TIMEOUT,
     """
     retry = _PatientRetry(_Backoff(cap=0.5, base=0.05), retries=-1) if patient else Retry(NoBackoff(), retries)
     address = parse_address(url)
-    options = {**connection_options(address, timeout), "decode_responses": True, "retry": retry}
+    options = {
+        **connection_options(address, timeout),
+        "decode_responses": True,
+        "retry": retry,
+        # Redis Enterprise's notices of its maintenance: their handlers would keep each pool in memory for ever.
+        "maint_notifications_config": MaintNotificationsConfig(enabled=False),
+    }
     options["connection_class"] = detecting_outages(connection_class(address))
     if address.master:
         return _connect_to_master(address, options)

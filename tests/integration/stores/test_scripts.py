@@ -1,9 +1,14 @@
 """Lua scripts: named arguments, many calls at once, a connection per thread."""
 
+import gc
+import weakref
+
 import pytest
 from redis.exceptions import ResponseError
 
 from tests.integration.stores.conftest import StoreHarness
+from willcall.devtools.embedded_redis import EmbeddedRedis
+from willcall.stores.connection import connect
 from willcall.stores.scripts import LuaScript
 
 TEXT = """
@@ -48,3 +53,13 @@ def test_arguments_arrive_by_name_and_exactly(harness: StoreHarness) -> None:
 def test_bytes_go_beside_the_named_arguments(harness: StoreHarness) -> None:
     script = LuaScript(harness.redis, "return {cjson.decode(ARGV[1]).at, #ARGV[2]}")
     assert script([], {"at": 5}, payload=b"\xff\0") == [5, 2]
+
+
+def test_the_connection_of_a_thread_ends_with_its_client(redis_server: EmbeddedRedis) -> None:
+    client = connect(redis_server.url)
+    assert LuaScript(client, TEXT)([], {"word": "a"}) == "a"
+    pool = weakref.ref(client.connection_pool)
+    client.close()
+    del client
+    gc.collect()
+    assert pool() is None

@@ -3,6 +3,7 @@
 It is the same for every API process. Labels come from the configuration and from closed sets.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -11,8 +12,11 @@ from prometheus_client.registry import Collector
 from tasks.queues import QueueBacklog
 from willcall.orders.model import Attention, count_open
 from willcall.stores.accounts import AccountHealth
+from willcall.stores.rejected_webhooks import RejectionReason
 from willcall.usecases.context import Context
 from willcall.usecases.ports import Recipient
+from willcall.views.backends import refusing_backends
+from willcall.views.upcoming import orders_at_risk
 
 #: What is in each of the broker's queues, by name.
 Queues = Callable[[], Mapping[str, QueueBacklog]]
@@ -75,6 +79,11 @@ class MetricsCollector(Collector):
                 by_event.add_metric([*labels, event], count)
             unconfigured.add_metric(labels, 0 if key in self._current().accounts else count_open(tally.counts))
         yield from (orders, by_event, waiting, overdue, held, oldest, unconfigured)
+        at_risk = _by_account("willcall_orders_at_risk", "Open orders at risk.")
+        risky = orders_at_risk(self._stores, now).by_account
+        for key in accounts:
+            at_risk.add_metric(key.split("/", 1), risky.get(key, 0))
+        yield at_risk
         attention = GaugeMetricFamily(
             "willcall_orders_attention", "Orders that need attention.", labels=(*_ACCOUNT, "reason")
         )
@@ -125,6 +134,15 @@ class MetricsCollector(Collector):
             oldest.add_metric((to,), pending.waited(now))
         yield GaugeMetricFamily("willcall_events", "Events in the feed.", self._stores.events.count())
         yield from (count, oldest)
+        refused = GaugeMetricFamily(
+            "willcall_callbacks_refused", "Orders whose callbacks are refused.", labels=("http_status",)
+        )
+        by_status = Counter[str]()
+        for backend in refusing_backends(self._stores):
+            by_status[str(backend.http_status)] += backend.count
+        for status, refusals in by_status.items():
+            refused.add_metric((status,), refusals)
+        yield refused
         yield GaugeMetricFamily(
             "willcall_documents_pending", "Orders with missing documents.", self._stores.fetches.count()
         )
@@ -132,6 +150,11 @@ class MetricsCollector(Collector):
             "willcall_reports_pending",
             "Orders whose end is to be reported to their provider.",
             self._stores.reports.pending().count,
+        )
+        yield GaugeMetricFamily(
+            "willcall_document_store_full",
+            "1 while files cannot be stored for want of room, otherwise 0.",
+            self._current().documents.full_since() is not None,
         )
         yield GaugeMetricFamily(
             "willcall_documents_given_up",
@@ -157,6 +180,17 @@ class MetricsCollector(Collector):
         for reason, count in self._stores.dead_letters.counts().items():
             letters.add_metric((reason,), count)
         yield letters
+        yield GaugeMetricFamily(
+            "willcall_dead_letters_stored", "Dead letters that are stored.", self._stores.dead_letters.count()
+        )
+        rejected = CounterMetricFamily(
+            "willcall_webhooks_rejected", "Webhooks that were rejected.", labels=(*_ACCOUNT, "reason")
+        )
+        counts = self._stores.rejected_webhooks.counts()
+        for account in self._current().accounts.values():
+            for reason in RejectionReason if account.adapter.pushes else ():
+                rejected.add_metric((account.provider, account.name, reason), counts.get((account.key, reason), 0))
+        yield rejected
 
     def _sweeps(self) -> Iterator[Metric]:
         """Yield the last run of each sweep."""
@@ -182,6 +216,13 @@ class MetricsCollector(Collector):
         for kind in _KINDS:
             processes.add_metric((kind,), alive.count(kind))
         yield processes
+        gone = [process.kind for process in self._stores.processes.lost()]
+        lost = GaugeMetricFamily(
+            "willcall_processes_lost", "Processes that disappeared and were not replaced.", labels=("kind",)
+        )
+        for kind in _KINDS:
+            lost.add_metric((kind,), gone.count(kind))
+        yield lost
 
 
 def _by_account(name: str, meaning: str) -> GaugeMetricFamily:

@@ -6,14 +6,17 @@ Bodies, tokens and references are never logged; a proxy must not write paths int
 
 import asyncio
 import hmac
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
+from math import inf
+from time import monotonic
 
 import structlog
 from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Request, Response
+from starlette.background import BackgroundTask
 from starlette.requests import ClientDisconnect
 
 from willcall.api.request_body import BodyLimits, BodyReceiver, ReceivedBody, TooLargeError
@@ -22,6 +25,7 @@ from willcall.providers.credentials import webhook_tokens
 from willcall.providers.pushes import Pushes, PushRequest
 from willcall.stores.connection import StoreError
 from willcall.stores.documents import StorageError
+from willcall.stores.rejected_webhooks import RejectionReason
 from willcall.usecases.context import Context
 from willcall.usecases.failures import UnexpectedError
 from willcall.usecases.ingest_webhook import ingest_webhook
@@ -51,11 +55,40 @@ class _Calls:
         self.turns = asyncio.Semaphore(MAX_CALLS_PER_ACCOUNT)
 
 
+class _WrongTokens:
+    """Counts calls with a wrong token for accounts that have one.
+
+    They are written after the response, so that it takes as long as for any other address, and at most once a second
+    for each account, as anybody may send them.
+    """
+
+    def __init__(self) -> None:
+        self._counted: Counter[str] = Counter()
+        self._written: dict[str, float] = {}
+
+    def noting(self, context: Context, key: str) -> BackgroundTask | None:
+        """Return what counts a call for an account, `None` if the account expects no webhooks."""
+        account = context.accounts.get(key)
+        if account is None or account.adapter.pushes is None or not webhook_tokens(account.credentials):
+            return None
+        return BackgroundTask(self._note, context, key)
+
+    async def _note(self, context: Context, key: str) -> None:
+        self._counted[key] += 1
+        if monotonic() - self._written.get(key, -inf) < 1:
+            return
+        self._written[key], count = monotonic(), self._counted.pop(key)
+        log.warning("webhook rejected", account=key, why=RejectionReason.ADDRESS.text)
+        with suppress(StoreError):  # the call was rejected all the same
+            await to_thread.run_sync(context.stores.rejected_webhooks.record, key, RejectionReason.ADDRESS, count)
+
+
 def webhook_routes(current: Callable[[], Context]) -> APIRouter:
     """Return the route, for the accounts of the current context."""
     router = APIRouter()
     calls: dict[str, _Calls] = defaultdict(_Calls)
     threads = CapacityLimiter(MAX_CALLS)
+    wrong_tokens = _WrongTokens()
 
     @router.post("/webhooks/{provider}/{account}/{token}", include_in_schema=False)
     async def receive(provider: str, account: str, token: str, request: Request) -> Response:
@@ -63,7 +96,7 @@ def webhook_routes(current: Callable[[], Context]) -> APIRouter:
         limit = context.settings.api.max_webhook_bytes
         found = _called(context, f"{provider}/{account}", token)
         if found is None:
-            return _problem(404, "Not Found")
+            return _problem(404, "Not Found", wrong_tokens.noting(context, f"{provider}/{account}"))
         called, pushes = found
         limits = BodyLimits(min(limit, pushes.max_bytes or limit), BODY_SECONDS)
         try:
@@ -126,7 +159,7 @@ def _later(account: Account, why: str) -> Response:
     return response
 
 
-def _problem(status: int, title: str) -> Response:
+def _problem(status: int, title: str, afterwards: BackgroundTask | None = None) -> Response:
     """Return a problem (RFC 9457) without details."""
     body = f'{{"type": "about:blank", "title": "{title}", "status": {status}}}'
-    return Response(body, status, media_type="application/problem+json")
+    return Response(body, status, media_type="application/problem+json", background=afterwards)

@@ -169,6 +169,23 @@ ACCOUNT_TROUBLES: Mapping[str, Trouble] = {
         remedy="`willcall orders --attention` lists them, and `willcall order ID` says why.",
         alert="WillcallOrdersNeedAttention",
     ),
+    "at_risk": Trouble(
+        what="has orders at risk",
+        effect="Their events are near, and tickets are missing.",
+        customer="No tickets, and not much time left.",
+        remedy="The page of each order says what it waits for. If the provider cannot issue in time, get the tickets "
+        "another way and complete the order, or warn the shop.",
+        critical=True,
+        alert="WillcallOrdersAtRisk",
+    ),
+    "webhooks_rejected": Trouble(
+        what="sends webhooks that are rejected",
+        effect="They do not count. Orders are polled as usual.",
+        customer="Tickets later than possible; none, where only webhooks bring them.",
+        remedy="Compare the webhook address and the key at the provider with {table}. If both are right, somebody else "
+        "calls this address.",
+        alert="WillcallWebhooksRejected",
+    ),
     "expired": Trouble(
         what="has expired orders",
         effect="They reached their deadline without tickets, and their backends were notified.",
@@ -196,6 +213,14 @@ SYSTEM_TROUBLES: Mapping[str, Trouble] = {
         remedy="Start one: `willcall beat`. Several may run.",
         critical=True,
         alert="WillcallNoBeat",
+    ),
+    "process_lost": Trouble(
+        what="A {kind} has disappeared",
+        effect="It was killed or is stuck, as it did not say that it ends. Others of its kind do its work, if any are "
+        "running.",
+        customer="Tickets later than usual if the others cannot keep up.",
+        remedy="Look at its log and its supervisor, and start it again.",
+        alert="WillcallProcessLost",
     ),
     "sweep_failed": Trouble(
         what="The sweep {sweep} failed",
@@ -234,6 +259,16 @@ SYSTEM_TROUBLES: Mapping[str, Trouble] = {
         "ID` shows what the backend answered.",
         alert="WillcallCallbacksLate",
     ),
+    "callbacks_refused": Trouble(
+        what="Callbacks are refused",
+        effect="The backend answers, but refuses the events. We retry for three days; until it accepts one, the shop "
+        "does not know.",
+        customer="No tickets yet: Willcall has them, but the shop does not know.",
+        remedy="After a 401 or 403, compare the secret and look for a firewall; after a 404, compare the address. Fix "
+        "the endpoint, then run `willcall redeliver --undelivered`.",
+        critical=True,
+        alert="WillcallCallbacksRefused",
+    ),
     "alerts_late": Trouble(
         what="Alerts to operators are late",
         effect="We retry for three days. Until then, operators do not know what happened.",
@@ -247,6 +282,15 @@ SYSTEM_TROUBLES: Mapping[str, Trouble] = {
         remedy="Check whether the documents' hosts respond, and whether there is room to store them: `willcall "
         "doctor`.",
         alert="WillcallDocumentsLate",
+    ),
+    "documents_full": Trouble(
+        what="The document store is full",
+        effect="No file can be stored. Webhooks with files are answered with 503, so that the provider sends them "
+        "again.",
+        customer="No tickets, or the provider's address instead of the file.",
+        remedy="Free some space, or raise the quota or limit; downloads continue automatically.",
+        critical=True,
+        alert="WillcallDocumentStoreFull",
     ),
     "documents_given_up": Trouble(
         what="Documents were given up",

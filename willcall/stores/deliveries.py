@@ -317,6 +317,18 @@ class DeliveryStore:
             pipe.hget(self._recipients.delivery(subject), "host")
         return [host or "" for host in pipe.execute()]
 
+    def last_answers(self, subjects: Sequence[str], attempts: int) -> list[int | None]:
+        """Return the HTTP status that all of the last attempts for each subject's latest event got.
+
+        `None` if there were fewer than `attempts`, or if they got different ones or none.
+        """
+        pipe = self._redis.pipeline(transaction=False)
+        for subject in subjects:
+            pipe.hget(self._recipients.delivery(subject), "event")
+            pipe.lrange(self._recipients.attempts(subject), 0, attempts - 1)
+        found = iter(pipe.execute())
+        return [_common_status(event, lines, attempts) for event, lines in zip(found, found, strict=True)]
+
     def get(self, subject: str) -> DeliveryState | None:
         """Return the delivery of a subject's latest event, or `None`."""
         event_id, event_type, state, due, later = cast(
@@ -331,6 +343,12 @@ class DeliveryStore:
         """Return the attempts to deliver the subject's events, oldest first."""
         lines = cast("list[str]", self._redis.lrange(self._recipients.attempts(subject), 0, -1))
         return [_try(line) for line in reversed(lines)]
+
+
+def _common_status(event: str | None, lines: Sequence[str], attempts: int) -> int | None:
+    made = [attempt for attempt in map(_try, lines) if attempt.event_id == event]
+    statuses = {attempt.http_status for attempt in made}
+    return statuses.pop() if len(made) == attempts and len(statuses) == 1 else None
 
 
 def _client_events(client: str | None) -> list[str]:

@@ -5,26 +5,30 @@ storing the same content again completes it, and it goes with its order in any c
 """
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from os import SEEK_END
 from secrets import token_hex
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
+
+from redis.exceptions import RedisError
 
 from willcall.orders.errors import WillcallError
 from willcall.orders.file_types import FILE_TYPES, PDF, DetectedFile, UnsupportedFileError, detect_file_type
 from willcall.orders.ticket_documents import TicketFile
 from willcall.stores import keys
 from willcall.stores.codec import milliseconds
-from willcall.stores.file_storage import FileStorage, StorageError
+from willcall.stores.file_storage import FileStorage, NoRoomError, StorageError
 from willcall.stores.scripts import load
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from redis import Redis
 
 __all__ = ["MAX_BYTES", "Document", "DocumentStore", "StorageError", "UnknownDocumentError", "UnsupportedFileError"]
 
+#: Seconds for which it is remembered that there was no room, if no further file is stored.
+_FULL_REMEMBERED = 86_400
 #: The largest document, bytes.
 MAX_BYTES = 20 * 1024 * 1024
 
@@ -76,9 +80,11 @@ class DocumentStore:
         #: Seconds that storing one document may take.
         self.patience = self._files.patience
 
-    def draft(self) -> "AbstractContextManager[IO[bytes]]":
+    @contextmanager
+    def draft(self) -> Iterator[IO[bytes]]:
         """Yield a file to write to before it is `put`. It is gone after the block. Raises StorageError."""
-        return self._files.draft()
+        with self._noting_room(), self._files.draft() as draft:
+            yield draft
 
     def put(self, content: bytes | IO[bytes], owner: str) -> Document:
         """Store content or a draft for an order (its id) or an account (its key).
@@ -87,7 +93,7 @@ class DocumentStore:
         StorageError, also if the order was erased.
         """
         if isinstance(content, bytes):
-            with self._files.draft() as draft:
+            with self.draft() as draft:
                 draft.write(content)
                 return self.put(draft, owner)
         size, recognized = _checked(content)
@@ -95,11 +101,27 @@ class DocumentStore:
         digest = hashlib.file_digest(cast("Any", content), "sha256").hexdigest()
         document, new = self._recorded(owner, digest, size, recognized)
         if new or not self._files.exists(_path(document)):
-            self._files.store(content, _path(document))
+            with self._noting_room():
+                self._files.store(content, _path(document))
+            self._redis.delete(keys.DOCUMENTS_FULL)
             if not self._redis.exists(keys.document(document.id)):  # its order was erased meanwhile
                 self._files.remove(_path(document))
                 raise ErasedOwnerError
         return document
+
+    @contextmanager
+    def _noting_room(self) -> Iterator[None]:
+        """Record that there is no room, for operators. The next file that can be stored ends that."""
+        try:
+            yield
+        except NoRoomError:
+            with suppress(RedisError):
+                self._redis.set(keys.DOCUMENTS_FULL, self._redis.time()[0], nx=True, ex=_FULL_REMEMBERED)
+            raise
+
+    def full_since(self) -> float | None:
+        """Return since when no file could be stored for want of room (epoch seconds), or `None`."""
+        return full_since(self._redis)
 
     def get(self, document_id: str) -> Document | None:
         """Return a document's metadata, or `None`."""
@@ -228,3 +250,9 @@ def _path_of(document_id: str, content_type: str) -> str:
 
 def _file_name(document_id: str, content_type: str) -> str:
     return f"{document_id}.{FILE_TYPES.get(content_type, PDF).extension}"
+
+
+def full_since(redis: "Redis") -> float | None:
+    """Return since when no file could be stored for want of room (epoch seconds), or `None`."""
+    found = cast("str | None", redis.get(keys.DOCUMENTS_FULL))
+    return None if found is None else float(found)

@@ -285,6 +285,10 @@ def fetch(order_id: str) -> str:
     return f"{PREFIX}fetch:{order_id}"
 
 
+#: String: since when no document could be stored for want of room (epoch seconds). The next stored document removes it.
+DOCUMENTS_FULL = PREFIX + "documents_full"
+
+
 def document(document_id: str) -> str:
     """Hash: the metadata of a stored file. Removed with its owner."""
     return f"{PREFIX}document:{document_id}"
@@ -382,6 +386,8 @@ def erased_files(order_id: str) -> str:
 
 #: Sorted set: `<kind>:<name>` of each process, by its last heartbeat.
 PROCESSES = PREFIX + "processes"
+#: Sorted set: the same of processes that disappeared and were not replaced.
+LOST_PROCESSES = PREFIX + "processes:lost"
 #: Hash: kind of process -> the last heartbeat of any of that kind (JSON).
 LAST_HEARTBEATS = PREFIX + "last_signs"
 #: Hash: the number of the highest schema that was written, and the least one that reads it (see `schema.py`).
@@ -423,6 +429,18 @@ def lease(name: str) -> str:
 def ended_session(session_id: str) -> str:
     """String: an operator logged out of a session. Expires when the session would have."""
     return f"{PREFIX}ended_session:{session_id}"
+
+
+def rejected_webhooks(account_key: str) -> str:
+    """Hash: webhooks of an account that were rejected since the last accepted one.
+
+    Expires `rejected_webhooks.REMEMBERED` after the last of them.
+    """
+    return f"{PREFIX}rejected_webhooks:{account_key}"
+
+
+#: Hash: account and reason -> how many webhooks were rejected so far.
+REJECTED_WEBHOOK_COUNTS = PREFIX + "rejected_webhooks"
 
 
 def history(account_key: str | None) -> str:

@@ -21,6 +21,8 @@ HEARTBEAT_INTERVAL = 5.0
 RUNNING_WITHIN = 20.0
 #: Seconds without a heartbeat after which it is forgotten.
 FORGOTTEN_AFTER = 60.0
+#: Seconds for which a process is remembered that disappeared and was not replaced.
+LOST_KEPT = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,15 @@ class RunningProcess:
     last_seen: float
     detail: Mapping[str, str]
     configuration: ConfigurationState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LostProcess:
+    """A process that disappeared without ending. `last_seen`: epoch seconds by the server's clock."""
+
+    kind: str
+    name: str
+    last_seen: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +108,21 @@ class ProcessStore:
     ) -> HeartbeatReply:
         """Record a heartbeat."""
         state, requested, age, by = self._record_heartbeat(
-            keys=[keys.PROCESSES, keys.process(kind, name), keys.LAST_HEARTBEATS, keys.STATE, keys.RELOAD],
+            keys=[
+                keys.PROCESSES,
+                keys.process(kind, name),
+                keys.LAST_HEARTBEATS,
+                keys.STATE,
+                keys.RELOAD,
+                keys.LOST_PROCESSES,
+            ],
             args={
                 "kind": kind,
                 "name": name,
                 "detail": compact_json(dict(detail)),
                 "configuration": compact_json(asdict(configuration)) if configuration else "",
                 "forgotten_after": milliseconds(FORGOTTEN_AFTER),
+                "lost_kept": milliseconds(LOST_KEPT),
                 "identity": token_hex(8),
             },
         )
@@ -164,10 +183,25 @@ class ProcessStore:
             for kind, (at, name) in ((kind, json.loads(text)) for kind, text in signs.items())
         }
 
+    def lost(self) -> list[LostProcess]:
+        """Return processes that disappeared without ending, the earliest first.
+
+        Some have sent no heartbeat for a while; others are forgotten already, and none of their kind replaced them.
+        """
+        moment, micros = self._redis.time()
+        silent_since = moment * 1_000 + micros // 1_000 - milliseconds(RUNNING_WITHIN)
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.zrange(keys.LOST_PROCESSES, 0, -1, withscores=True)
+        pipe.zrangebyscore(keys.PROCESSES, "-inf", f"({silent_since}", withscores=True)
+        forgotten, silent = cast("list[list[tuple[str, float]]]", pipe.execute())
+        found = [LostProcess(*member.partition(":")[::2], seen / 1_000) for member, seen in [*forgotten, *silent]]
+        return sorted(found, key=lambda process: process.last_seen)
+
     def remove(self, kind: str, name: str) -> None:
         """Remove a process that has ended or starts again."""
         pipe = self._redis.pipeline()
         pipe.zrem(keys.PROCESSES, f"{kind}:{name}")
+        pipe.zrem(keys.LOST_PROCESSES, f"{kind}:{name}")
         pipe.delete(keys.process(kind, name))
         pipe.execute()
 

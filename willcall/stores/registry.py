@@ -24,6 +24,7 @@ from willcall.stores.orders import OrderStore
 from willcall.stores.polls import PollStore
 from willcall.stores.processes import ProcessStore
 from willcall.stores.provider_reports import ProviderReportStore
+from willcall.stores.rejected_webhooks import RejectedWebhookStore
 from willcall.stores.schedule import ScheduleStore
 from willcall.stores.schema import SchemaStore
 from willcall.stores.sessions import SessionStore
@@ -63,6 +64,7 @@ class Stores:
     credentials: CredentialStore
     checkouts: CheckoutStore
     reports: ProviderReportStore
+    rejected_webhooks: RejectedWebhookStore
     schema: SchemaStore
 
     @classmethod
@@ -98,5 +100,6 @@ class Stores:
             erasure=ErasureStore(redis),
             credentials=CredentialStore(redis),
             reports=ProviderReportStore(redis),
+            rejected_webhooks=RejectedWebhookStore(redis),
             schema=SchemaStore(redis),
         )

@@ -187,6 +187,11 @@ class ScheduleStore:
         held = self._redis.zrangebyscore(keys.held(account), "-inf", milliseconds(now), offset, count)
         return cast("list[str]", held)
 
+    def first_deadline(self, account: str) -> float | None:
+        """Return the deadline (epoch seconds) of the held order of an account that expires first, or `None`."""
+        first = cast("list[tuple[str, float]]", self._redis.zrange(keys.held(account), 0, 0, withscores=True))
+        return first[0][1] / 1_000 if first else None
+
     def remove_held(self, account: str, order_id: str) -> None:
         """Remove a final order from those that are held."""
         self._redis.zrem(keys.held(account), order_id)

@@ -21,6 +21,7 @@ from willcall.providers.base import Account
 from willcall.providers.pushes import IgnoredPush, ParsedPush, Pushes, PushRequest, PushResponse, UnreadablePush
 from willcall.stores.documents import UnsupportedFileError
 from willcall.stores.inbox import ErasedReferenceError, StoredPush, push_digest
+from willcall.stores.rejected_webhooks import RejectionReason
 from willcall.usecases.apply_pushes import apply_push, mark_applied
 from willcall.usecases.context import Context
 from willcall.usecases.failures import UnexpectedError, guarded
@@ -45,11 +46,16 @@ def ingest_webhook(context: Context, account: Account, pushes: Pushes, call: Pus
         raise UnexpectedError(reading.detail)
     if isinstance(reading, IgnoredPush):
         log.info("webhook ignored", account=account.key, why=reading.detail)
+        context.stores.rejected_webhooks.clear(account.key)
         return pushes.answer_push(reading, _NOTHING, account.credentials)
     if not isinstance(reading, ParsedPush):
-        why = reading.detail if isinstance(reading, UnreadablePush) else "wrong signature"
+        reason, why = RejectionReason.SIGNATURE, RejectionReason.SIGNATURE.text
+        if isinstance(reading, UnreadablePush):
+            reason, why = RejectionReason.UNREADABLE, reading.detail
         log.warning("webhook rejected", account=account.key, why=why)
+        context.stores.rejected_webhooks.record(account.key, reason)
         return pushes.answer_push(reading, _NOTHING, account.credentials)
+    context.stores.rejected_webhooks.clear(account.key)
     if isinstance(reading.push, ChangePush):
         return pushes.answer_push(reading, _follow_hint(context, account, reading), account.credentials)
     digest = push_digest(account.key, call.body)

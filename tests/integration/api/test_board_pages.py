@@ -208,8 +208,7 @@ def test_sweeps_that_no_beat_starts_are_not_ok(operator: Operator, stores: Store
     shown = words(operator.get("/"))
     assert "sweeps ok" not in shown
     assert "1 sweep overdue" in shown, "beside the headline"
-    assert "1 background sweep is overdue" in shown
-    assert "Start beat; willcall sweep runs the sweeps now." in shown
+    assert "As a result 1 background sweep is overdue" in shown
 
 
 def test_orders_that_need_attention_are_grouped_by_reason_with_their_button(

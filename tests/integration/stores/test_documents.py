@@ -242,7 +242,9 @@ def test_a_full_disk_is_a_storage_error_that_says_so(redis: "Redis", tmp_path: P
     with full_disk(), pytest.raises(NoRoomError, match="file too large"):
         store.put(content, "ord-1")
     assert files_in(tmp_path) == []
+    assert store.full_since() is not None
     assert store.read(store.put(content, "ord-1").id) == content
+    assert store.full_since() is None
 
 
 def test_a_draft_that_cannot_be_removed_is_no_error(tmp_path: Path) -> None:

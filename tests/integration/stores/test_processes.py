@@ -89,3 +89,41 @@ def test_the_last_run_of_each_sweep_is_kept(harness: StoreHarness) -> None:
     run = sweeps.last_runs()["polls"]
     assert (run.at, run.seconds, run.counts, run.error) == (1_010.5, 0.125, {"resent": 1}, None)
     assert sweeps.last_runs().keys() == {"polls", "prune"}
+
+
+def lost(harness: StoreHarness) -> list[str]:
+    return [process.name for process in harness.stores.processes.lost()]
+
+
+def test_a_process_that_disappeared_is_lost_until_another_one_replaces_it(
+    harness: StoreHarness, redis: "Redis"
+) -> None:
+    processes = harness.stores.processes
+    for name in ("one", "two"):
+        processes.record_heartbeat("worker", name, {})
+    redis.hset(keys.process("worker", "two"), "since", 1)
+    age_heartbeats(redis, RUNNING_WITHIN + 1)
+    processes.record_heartbeat("worker", "two", {})
+    assert lost(harness) == ["one"]
+    age_heartbeats(redis, FORGOTTEN_AFTER)
+    processes.record_heartbeat("worker", "two", {})
+    processes.record_heartbeat("beat", "three", {})
+    assert lost(harness) == ["one"], "neither an older worker nor a beat replaces it"
+    processes.record_heartbeat("worker", "four", {})
+    assert lost(harness) == []
+    processes.record_heartbeat("worker", "four", {})
+    age_heartbeats(redis, FORGOTTEN_AFTER + 1)
+    processes.record_heartbeat("worker", "two", {})
+    assert sorted(lost(harness)) == ["four", "three"]
+    processes.record_heartbeat("worker", "four", {})
+    processes.remove("beat", "three")
+    assert lost(harness) == []
+
+
+def test_a_process_that_ends_is_not_lost(harness: StoreHarness, redis: "Redis") -> None:
+    processes = harness.stores.processes
+    processes.record_heartbeat("worker", "one", {})
+    processes.remove("worker", "one")
+    age_heartbeats(redis, FORGOTTEN_AFTER)
+    processes.record_heartbeat("worker", "two", {})
+    assert lost(harness) == []

@@ -28,6 +28,7 @@ from willcall.usecases.documents import fetch_documents
 from willcall.usecases.notify import redeliver
 from willcall.usecases.orders import cancel_order, request_poll
 from willcall.usecases.submit import submit
+from willcall.views.upcoming import orders_at_risk
 
 __all__ = ["answers", "receiver"]
 
@@ -259,6 +260,7 @@ def test_an_order_at_risk_is_notified_twice_and_then_no_more(make_system: Setup,
     (message,) = receiver.received
     assert message.event["type"] == "order.at_risk"
     assert message.event["data"]["at_risk"] is True
+    assert orders_at_risk(h.context.stores, h.context.stores.accounts.now()).by_account == {h.order().account_key: 1}
     assert h.order().at_risk
     h.redis.hincrby(keys.order("ord-1"), "submitted", -round(12 * HOUR * 1_000))
     h.redis.hincrby(keys.order("ord-1"), "event", -round(2 * HOUR * 1_000))

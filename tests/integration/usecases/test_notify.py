@@ -24,6 +24,7 @@ from willcall.usecases import notify
 from willcall.usecases.notify import notify_once, postpone_delivery, redeliver
 from willcall.usecases.orders import cancel_order
 from willcall.usecases.settle import settle_expired
+from willcall.views.backends import refusing_backends
 
 
 @pytest.fixture
@@ -132,6 +133,24 @@ def test_failed_deliveries_are_retried_on_schedule_with_the_same_id(
     assert statuses(h) == [500, 404, 301, 500, None, 502, 500, 429, 500, 503]
     assert callback_status(h) is CallbackStatus.UNDELIVERABLE
     assert h.order().attention is Attention.UNDELIVERABLE
+
+
+def test_a_backend_that_refuses_twice_is_shown_by_its_host_and_status(
+    make_system: Setup, receiver: CallbackReceiver
+) -> None:
+    h = make_system()
+    receiver.script(401, 401, 500, 401, 429, 429)
+    for number in (1, 2, 3):
+        fulfil(h, receiver.url(), f"ord-{number}")
+        deliver(h)
+        assert [backend.order_id for backend in refusing_backends(h.context.stores)] == ["ord-1"] * (number > 1)
+        deliver(h)
+    (backend,) = refusing_backends(h.context.stores)
+    assert (backend.host.split(":")[0], backend.http_status, backend.count) == ("127.0.0.1", 401, 1)
+    h.redis.hset(keys.delivery("ord-1"), "due", 1)
+    redeliver(h.context, "ord-1", ANNA)
+    deliver(h)
+    assert refusing_backends(h.context.stores) == []
 
 
 def test_no_retry_is_sent_before_its_retry_after(make_system: Setup, receiver: CallbackReceiver) -> None:

@@ -8,7 +8,7 @@ import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 import requests
@@ -19,8 +19,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from tests.integration.usecases.conftest import WEBHOOK_TOKENS, Setup, System, make_system
 from willcall.api.webhooks import webhook_routes
 from willcall.orders.model import Order
+from willcall.stores import keys
 from willcall.usecases.context import Context
 from willcall.usecases.submit import submit
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 __all__ = ["make_system"]
 
@@ -31,6 +35,11 @@ KEY = "tixstock-default-token"
 def pdf(name: str = "", size: int = 0) -> bytes:
     """Something that passes for a PDF."""
     return b"%PDF-1.7\n" + name.encode() + b"\n" + b"x" * size + b"\n%%EOF\n"
+
+
+def stored(redis: "Redis") -> dict[str, Any]:
+    """Return all of Redis, but for the counts of rejected webhooks."""
+    return {name: redis.dump(name) for name in redis.scan_iter() if not name.startswith(keys.REJECTED_WEBHOOK_COUNTS)}
 
 
 def upload(reference: str = "o-1", **fields: Any) -> dict[str, Any]:

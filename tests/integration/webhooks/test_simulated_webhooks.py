@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.integration.usecases.conftest import WEBHOOK_TOKENS, Setup
-from tests.integration.webhooks.conftest import OpenWebhooks, WebhookHarness
+from tests.integration.webhooks.conftest import OpenWebhooks, WebhookHarness, stored
 from tests.simulator_thread import SimulatorThread
 from tests.waiting import wait_until
 from willcall.orders.model import Attention, Status
@@ -77,7 +77,7 @@ def test_a_rejected_push_is_repeated_on_the_providers_schedule(make_system: Setu
         waits = [after["sent"] - before["sent"] for before, after in pairwise(sent)]
     assert [entry["status"] for entry in sent] == [401] * 5
     assert all(wait >= due for wait, due in zip(waits, (0.1, 0.2, 0.4, 0.8), strict=True))
-    assert list(made.redis.scan_iter()) == []
+    assert stored(made.redis) == {}
 
 
 def test_tiqets_notifies_once_of_each_change(connected_harness: WebhookHarness) -> None:

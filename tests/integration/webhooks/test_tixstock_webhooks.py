@@ -14,7 +14,7 @@ from redis.exceptions import ConnectionError as GoneError
 from schedules.sweeps import run_sweep
 from tests.actors import ANNA
 from tests.integration.usecases.conftest import Setup
-from tests.integration.webhooks.conftest import OpenWebhooks, WebhookHarness, general, pdf, seat, upload
+from tests.integration.webhooks.conftest import OpenWebhooks, WebhookHarness, general, pdf, seat, stored, upload
 from willcall.orders.model import Attention, Status
 from willcall.providers.tixstock.pushes import AnswerWords
 from willcall.simulator.script import OrderScript
@@ -365,12 +365,12 @@ def test_an_invalid_early_push_is_rejected_and_recorded_with_its_order(harness: 
 @pytest.mark.parametrize("key", ["", "another-token"])
 def test_a_wrong_signature_is_401_and_changes_nothing(harness: WebhookHarness, key: str) -> None:
     harness.submit()
-    before = {name: harness.system.redis.dump(name) for name in harness.system.redis.scan_iter()}
+    before = stored(harness.system.redis)
     response = harness.push(seat(1), key or "x")
     assert response.status_code == 401
     assert response.json()["success"] is False
     assert response.json()["message"]
-    assert {name: harness.system.redis.dump(name) for name in harness.system.redis.scan_iter()} == before
+    assert stored(harness.system.redis) == before
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """The banners: what is wrong with the system as a whole, with texts from `willcall.orders.troubles`. Pure."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from willcall.api.board import labels
 from willcall.api.board.overview import AccountOverview, Overview
@@ -10,7 +10,7 @@ from willcall.orders.ticket_documents import DOCUMENTS_LATE_AFTER
 from willcall.orders.troubles import ACCOUNT_TROUBLES, SYSTEM_TROUBLES, Trouble
 from willcall.stores.accounts import AccountHealth
 from willcall.views.accounts import account_trouble
-from willcall.views.formatting import format_count, format_duration, probe_condition
+from willcall.views.formatting import format_count, format_duration, format_relative, probe_condition
 from willcall.views.overdue import OverdueKind
 from willcall.views.sweeps import restart_advice
 
@@ -21,6 +21,7 @@ class Banner:
 
     `critical`: tickets do not arrive because of it. `since` and `until` are epoch seconds; `then` says what happens by
     itself at `until`. `account` gets the buttons; `orders_url` and `messages_url` are pages with what is affected.
+    `news` follows the title in the headline. `alert` names its section of the runbook. `results`: what follows from it.
     """
 
     kind: str
@@ -35,24 +36,50 @@ class Banner:
     account: AccountOverview | None = None
     orders_url: str | None = None
     messages_url: str | None = None
+    news: str = ""
+    alert: str | None = None
+    results: Sequence["Banner"] = ()
+
+
+#: What follows from a cause, by the kinds of their banners: shown with the cause.
+_CONSEQUENCES: Mapping[str, frozenset[str]] = {
+    "worker": frozenset({"overdue", "missed", "lost", "undelivered", "refused", "operators", "lacking", "at_risk"}),
+    "beat": frozenset({"missed"}),
+    "refused": frozenset({"undelivered"}),
+    "full": frozenset({"lacking"}),
+}
 
 
 def banners(overview: Overview) -> list[Banner]:
-    """Return everything that is wrong, critical banners first."""
-    parts = (_processes, _sweeps, _accounts, _unconfigured, _late, _dead_letters)
-    found = [banner for part in parts for banner in part(overview)]
+    """Return everything that is wrong, critical banners first; what follows from another banner is part of that."""
+    parts = (_processes, _sweeps, _accounts, _unconfigured, _at_risk, _late, _webhooks, _dead_letters)
+    found = _with_consequences([banner for part in parts for banner in part(overview)])
     return sorted(found, key=lambda banner: not banner.critical)
 
 
+def _with_consequences(found: list[Banner]) -> list[Banner]:
+    kinds, causes = {banner.kind for banner in found}, dict[str, str]()
+    for cause, effects in _CONSEQUENCES.items():
+        if cause in kinds:
+            causes = dict.fromkeys(effects, cause) | causes
+    return [
+        replace(banner, results=[each for each in found if causes.get(each.kind) == banner.kind])
+        for banner in found
+        if banner.kind not in causes
+    ]
+
+
 def headline(overview: Overview, found: list[Banner]) -> str:
-    """Return the state of the system in one sentence."""
+    """Return the state of the system in one sentence: the worst news first."""
     orders = overview.survey.total - overview.covered_by_accounts
     troubles = [banner for banner in found if banner.kind != "paused"]
     if troubles:
         critical = sum(banner.critical for banner in troubles)
+        worst = troubles[0]
+        news = f"{worst.title}, {worst.news}" if worst.news else worst.title
         if critical:
-            return f"{format_count(critical, 'problem')} {'needs' if critical == 1 else 'need'} fixing"
-        return format_count(len(troubles), "warning")
+            return f"{format_count(critical, 'problem')} {'needs' if critical == 1 else 'need'} fixing: {news}"
+        return f"{format_count(len(troubles), 'warning')}: {news}"
     if orders > 0:
         return f"{format_count(orders, 'order')} {'needs' if orders == 1 else 'need'} attention"
     paused = [
@@ -63,7 +90,11 @@ def headline(overview: Overview, found: list[Banner]) -> str:
     waiting = waiting_words(sum(summary.view.open_orders for summary in paused or overview.accounts))
     if paused:
         return f"{waiting} for {'a paused account' if len(paused) == 1 else 'paused accounts'}"
-    return f"All healthy, {waiting[0].lower()}{waiting[1:]} for tickets"
+    return f"All healthy, {_lower(waiting)} for tickets"
+
+
+def _lower(sentence: str) -> str:
+    return f"{sentence[0].lower()}{sentence[1:]}"
 
 
 def waiting_words(number: int) -> str:
@@ -80,6 +111,17 @@ def _processes(overview: Overview) -> Iterator[Banner]:
                 SYSTEM_TROUBLES[f"no_{kind}"],
                 since=last.at if last else None,
                 why=f"Last seen: {last.name}" if last else None,
+                news=_lower(waiting_words(sum(summary.view.open_orders for summary in overview.accounts)))
+                if kind == "worker"
+                else "",
+            )
+    for process in overview.lost:
+        if overview.running(process.kind):
+            yield _banner(
+                "lost",
+                SYSTEM_TROUBLES["process_lost"],
+                title=f"{SYSTEM_TROUBLES['process_lost'].what.format(kind=process.kind)}: {process.name}",
+                since=process.last_seen,
             )
 
 
@@ -111,6 +153,7 @@ def _banner(
     why: str | None = None,
     orders_url: str | None = None,
     messages_url: str | None = None,
+    news: str = "",
     **placeholders: str,
 ) -> Banner:
     """Return the banner of a trouble of the deployment."""
@@ -124,13 +167,15 @@ def _banner(
         why=why,
         orders_url=orders_url,
         messages_url=messages_url,
+        news=news,
+        alert=trouble.alert,
     )
 
 
 def _accounts(overview: Overview) -> Iterator[Banner]:
     for summary in overview.accounts:
         if summary.view.state.health is not AccountHealth.OK:
-            yield _account(summary, overview.now, beat=bool(overview.running("beat")))
+            yield _account(summary, overview)
         if summary.view.state.booked_ahead(overview.now) > overview.booked_ahead:
             yield _overbooked(summary, overview.now)
         if summary.view.state.health is AccountHealth.OK and summary.overdue:
@@ -142,6 +187,7 @@ def _accounts(overview: Overview) -> Iterator[Banner]:
                 effect=trouble.effect,
                 remedy=trouble.remedy if overview.running("worker") else "They continue once a worker runs.",
                 orders_url=f"/orders?late={OverdueKind.OVERDUE}&account={summary.key}",
+                alert=trouble.alert,
             )
 
 
@@ -156,24 +202,36 @@ def _overbooked(summary: AccountOverview, now: float) -> Banner:
         effect=f"{format_count(state.booked, 'request')}, the last in {ahead}. {trouble.effect}",
         remedy=labels.fix(trouble, summary.key, summary.view.state),
         orders_url=f"/orders?account={summary.key}",
+        alert=trouble.alert,
     )
 
 
-def _account(summary: AccountOverview, now: float, *, beat: bool) -> Banner:
-    """One banner for an account, however many orders wait for it; `beat`: whether one is alive."""
-    state, trouble = summary.view.state.without_pause, account_trouble(summary.view.state)
-    until, then = _next_step(summary, now, beat=beat)
+def _account(summary: AccountOverview, overview: Overview) -> Banner:
+    """One banner for an account, however many orders wait for it."""
+    state, trouble, now = summary.view.state.without_pause, account_trouble(summary.view.state), overview.now
+    until, then = _next_step(summary, now, beat=bool(overview.running("beat")))
+    at_risk = overview.at_risk.by_account.get(summary.key, 0)
+    news = [waiting_words(summary.view.open_orders)]
+    if at_risk and overview.at_risk.first_event_at:
+        news.append(
+            f"{at_risk:,} at risk: the first event is {format_relative(overview.at_risk.first_event_at, now, 1)}"
+        )
+    elif summary.first_deadline and summary.first_deadline > now:
+        news.append(f"the first deadline is {format_relative(summary.first_deadline, now, 1)}")
     return Banner(
         state.health.value,
         critical=trouble.critical,
         title=f"{summary.key} {trouble.what}",
-        effect=f"{waiting_words(summary.view.open_orders)}. {trouble.effect}",
+        effect=f"{', '.join(news)}. {trouble.effect}",
         remedy=labels.fix(trouble, summary.key, summary.view.state),
         since=state.since,
         why=state.why,
         until=until,
         then=then,
         account=summary,
+        orders_url=f"/orders?account={summary.key}" if summary.view.open_orders else None,
+        news=_lower(", ".join(news)),
+        alert=trouble.alert,
     )
 
 
@@ -198,12 +256,61 @@ def _unconfigured(overview: Overview) -> Iterator[Banner]:
             title=f"{key} {trouble.what}",
             effect=f"{waiting_words(waiting)}. {trouble.effect}",
             remedy=labels.fix(trouble, key, None),
+            orders_url=f"/orders?account={key}",
+            alert=trouble.alert,
+        )
+
+
+def _at_risk(overview: Overview) -> Iterator[Banner]:
+    """Warn of orders at risk, but not of those whose account's own banner tells it."""
+    told = {summary.key for summary in overview.accounts if summary.view.state.health is not AccountHealth.OK}
+    count = sum(number for key, number in overview.at_risk.by_account.items() if key not in told)
+    first = overview.at_risk.first_event_at
+    if count and first is not None:
+        trouble = ACCOUNT_TROUBLES["at_risk"]
+        yield Banner(
+            "at_risk",
+            critical=trouble.critical,
+            title=f"{format_count(count, 'order')} {'is' if count == 1 else 'are'} at risk",
+            effect=trouble.effect,
+            remedy=trouble.remedy,
+            orders_url="/orders?event=soon",
+            news=f"the first event is {format_relative(first, overview.now, 1)}",
+            alert=trouble.alert,
+        )
+
+
+def _webhooks(overview: Overview) -> Iterator[Banner]:
+    """Return a banner for each account whose webhooks are rejected."""
+    trouble = ACCOUNT_TROUBLES["webhooks_rejected"]
+    for key, rejected in overview.rejected_webhooks.items():
+        yield Banner(
+            "webhooks",
+            critical=trouble.critical,
+            title=f"{key} {trouble.what}",
+            effect=f"{format_count(rejected.count, 'webhook')} since the last accepted one. {trouble.effect}",
+            remedy=labels.fix(trouble, key, None),
+            since=rejected.since,
+            why=rejected.reason.text,
+            alert=trouble.alert,
         )
 
 
 def _late(overview: Overview) -> Iterator[Banner]:
     """Return a banner for each kind of late delivery: callbacks, alerts to operators, documents."""
     callbacks, alerts, documents = overview.undelivered, overview.operator_alerts, overview.documents_pending
+    for backend in overview.refusing_backends:
+        yield _banner(
+            "refused",
+            SYSTEM_TROUBLES["callbacks_refused"],
+            title=f"Callbacks are refused by {backend.host}",
+            since=backend.since,
+            why=str(backend.http_status),
+            orders_url=f"/orders?late={OverdueKind.UNDELIVERED}",
+            news=f"HTTP {backend.http_status}, {format_count(backend.count, 'order')}",
+        )
+    if overview.documents_full_since is not None:
+        yield _banner("full", SYSTEM_TROUBLES["documents_full"], since=overview.documents_full_since)
     if callbacks.waited(overview.now) >= CALLBACK_LATE_AFTER:
         yield _banner(
             "undelivered",

@@ -10,13 +10,15 @@ from willcall.stores.accounts import AccountHealth
 from willcall.stores.listing import AttentionSummary, OrderFilter
 from willcall.stores.operator_events import OperatorEvent
 from willcall.stores.pending import PendingSummary
-from willcall.stores.processes import Heartbeat, RunningProcess
+from willcall.stores.processes import Heartbeat, LostProcess, RunningProcess
+from willcall.stores.rejected_webhooks import RejectedWebhooks
 from willcall.stores.sweeps import SweepRun
 from willcall.usecases.context import Context
 from willcall.views.accounts import AccountView, refused_accounts, unconfigured_accounts, view_account
+from willcall.views.backends import RefusingBackend, refusing_backends
 from willcall.views.overdue import PendingAlerts, pending_alerts
 from willcall.views.sweeps import OverdueSweep, overdue_sweeps
-from willcall.views.upcoming import UpcomingOrders, upcoming_orders
+from willcall.views.upcoming import OrdersAtRisk, UpcomingOrders, orders_at_risk, upcoming_orders
 
 #: Minutes over which lateness and responses are shown.
 RECENT_MINUTES = 15
@@ -36,7 +38,8 @@ class AccountOverview:
 
     `overdue` orders are due by more than `sweeps.grace`. `recent` and `day` count responses and durations. `hourly`:
     orders fulfilled in each of the last hours, with the beginning of the hour in epoch seconds. `sharing`: responses of
-    all accounts that share the rate, itself included.
+    all accounts that share the rate, itself included. `first_deadline`: when the first of its held orders expires,
+    epoch seconds.
     """
 
     view: AccountView
@@ -45,6 +48,7 @@ class AccountOverview:
     day: Counter[str]
     hourly: Sequence[tuple[float, int]]
     sharing: Counter[str] = field(default_factory=Counter)
+    first_deadline: float | None = None
 
     @property
     def key(self) -> str:
@@ -99,6 +103,11 @@ class Overview:
     dead_letters: int = 0
     documents_given_up: PendingSummary = field(default_factory=lambda: PendingSummary(0))
     upcoming: UpcomingOrders = field(default_factory=UpcomingOrders)
+    at_risk: OrdersAtRisk = field(default_factory=OrdersAtRisk)
+    lost: Sequence[LostProcess] = ()
+    refusing_backends: Sequence[RefusingBackend] = ()
+    rejected_webhooks: Mapping[str, RejectedWebhooks] = field(default_factory=dict)
+    documents_full_since: float | None = None
 
     def running(self, kind: str) -> list[RunningProcess]:
         """Return the processes of a kind, the oldest first."""
@@ -150,6 +159,11 @@ def read_overview(context: Context) -> Overview:
         booked_ahead=context.settings.sweeps.booked_ahead,
         dead_letters=stores.dead_letters.count(),
         upcoming=upcoming_orders(stores, now, UPCOMING_SHOWN),
+        at_risk=orders_at_risk(stores, now),
+        lost=stores.processes.lost(),
+        refusing_backends=refusing_backends(stores),
+        rejected_webhooks=stores.rejected_webhooks.read(sorted(context.accounts)),
+        documents_full_since=context.documents.full_since(),
     )
 
 
@@ -168,6 +182,7 @@ def _summaries(context: Context, now: float) -> list[AccountOverview]:
             sum((counts.get(key, Counter()) for _, counts in hours), Counter()),
             [(start, counts.get(key, Counter())["ended:fulfilled"]) for start, counts in hours],
             by_bucket[account.bucket],
+            stores.schedule.first_deadline(key),
         )
         for key, account in sorted(context.accounts.items())
     ]

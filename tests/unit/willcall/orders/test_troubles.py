@@ -36,6 +36,7 @@ PLACEHOLDERS = {
     "{resume}": f"run `willcall resume {ACCOUNT}`",
     "{sweep}": "{{ $labels.sweep }}",
     "{queue}": "{{ $labels.queue }}",
+    "{kind}": "{{ $labels.kind }}",
     "{restart}": "Check that beat runs, and a worker for the queue willcall.sweeps",
 }
 #: Each trouble that has an alert rule, and what precedes it there.
@@ -56,7 +57,7 @@ def runbook_row(name: str, trouble: Trouble) -> str:
     table = {"table": "`[providers.<provider>.<account>]`", "resume": "run `willcall resume PROVIDER/ACCOUNT`"}
     orders = {"cancel": "`willcall cancel ID`", "redeliver": "`willcall redeliver ID`"}
     names = {"restart": "Start beat and a worker for `willcall.sweeps`"}
-    what = trouble.what.format(sweep="NAME", queue="NAME")
+    what = trouble.what.format(sweep="NAME", queue="NAME", kind="process")
     cells = (f"[{name}](#{name.lower()})", what, trouble.customer, trouble.instructions(**table, **orders, **names))
     return f"| {' | '.join(cells)} |"
 

@@ -4,6 +4,7 @@ from willcall.cli.doctor.context import CheckContext
 from willcall.cli.doctor.findings import Finding, error, ok, warning
 from willcall.orders.model import Attention, count_open
 from willcall.orders.troubles import ACCOUNT_TROUBLES, Trouble
+from willcall.stores.rejected_webhooks import RejectedWebhooks
 from willcall.views.accounts import (
     AccountView,
     account_trouble,
@@ -11,7 +12,14 @@ from willcall.views.accounts import (
     unconfigured_accounts,
     view_account,
 )
-from willcall.views.formatting import format_count, format_duration, format_next_probe, format_timestamp
+from willcall.views.formatting import (
+    format_count,
+    format_duration,
+    format_next_probe,
+    format_relative,
+    format_timestamp,
+)
+from willcall.views.upcoming import orders_at_risk
 
 #: Seconds by which an account's oldest order may be overdue, before a warning and before an error.
 #: Orders that wait for a token are not overdue: they are due when they get it.
@@ -29,6 +37,8 @@ def check_accounts(context: CheckContext) -> list[Finding]:
     found += [_overbooked(view, now) for view in {view.account.bucket: view for view in overbooked}.values()]
     for key, waiting in unconfigured_accounts(stores, accounts).items():
         found.append(_account_finding(ACCOUNT_TROUBLES["unconfigured"], key, "", waiting))
+    for key, rejected in stores.rejected_webhooks.read(sorted(accounts)).items():
+        found.append(_webhooks_rejected(key, rejected, now))
     return found or [ok(f"{format_count(len(accounts), 'account')}, all healthy" if accounts else "none")]
 
 
@@ -44,6 +54,13 @@ def judge_account(view: AccountView, now: float, *, beat: bool) -> Finding:
     elif view.state.until:
         when += f",{' paused' if view.state.underlying else ''} until {format_timestamp(view.state.until)}"
     return _account_finding(trouble, view.account.key, when, view.open_orders)
+
+
+def _webhooks_rejected(key: str, rejected: RejectedWebhooks, now: float) -> Finding:
+    trouble, count = ACCOUNT_TROUBLES["webhooks_rejected"], format_count(rejected.count, "webhook")
+    since = f"since {format_timestamp(rejected.since)} ({format_duration(now - rejected.since)})"
+    message = f"{key} {trouble.what} ({rejected.reason.text}): {count}, {since}"
+    return warning(message, trouble.for_account(key))
 
 
 def _overbooked(view: AccountView, now: float) -> Finding:
@@ -77,7 +94,7 @@ def check_orders(context: CheckContext) -> list[Finding]:
         overdue = format_count(summary.backlog.due, "overdue order")
         message = f"{overdue} of {account}; the oldest, {summary.first}, by {format_duration(late)}"
         found.append((error if late >= TOO_LATE else warning)(message, fix))
-    found += _check_attention(context)
+    found += _check_attention(context) + _check_at_risk(context, now)
     waiting = sum(count_open(summary.counts) for summary in summaries.values())
     return found or [ok(f"{format_count(waiting, 'open order')}, none overdue")]
 
@@ -96,3 +113,13 @@ def _check_attention(context: CheckContext) -> list[Finding]:
     if rejected:
         message += f", not counting {rejected:,} of rejected accounts"
     return [warning(message, ACCOUNT_TROUBLES["attention"].remedy)]
+
+
+def _check_at_risk(context: CheckContext, now: float) -> list[Finding]:
+    at_risk = orders_at_risk(context.stores, now)
+    if not at_risk.count or at_risk.first_event_at is None:
+        return []
+    trouble = ACCOUNT_TROUBLES["at_risk"]
+    verb, first = "is" if at_risk.count == 1 else "are", format_relative(at_risk.first_event_at, now, 1)
+    message = f"{format_count(at_risk.count, 'order')} {verb} at risk; the first event is {first}"
+    return [error(message, f"{trouble.remedy} `willcall orders --event-before` lists them.")]

@@ -10,6 +10,7 @@ from willcall.orders.callbacks import CALLBACK_LATE_AFTER
 from willcall.orders.troubles import SYSTEM_TROUBLES
 from willcall.stores.connection import StoreError
 from willcall.stores.pending import PendingSummary
+from willcall.views.backends import RefusingBackend, refusing_backends
 from willcall.views.formatting import format_count, format_duration, format_timestamp
 from willcall.views.overdue import PendingAlerts, pending_alerts
 
@@ -28,10 +29,11 @@ def check_callbacks(context: CheckContext) -> list[Finding]:
     try:
         stores, now = context.stores, context.now()
         callbacks, alerts = stores.deliveries.pending(), pending_alerts(stores, now)
-        reports = stores.reports.pending()
+        reports, refusing = stores.reports.pending(), refusing_backends(stores)
     except StoreError:  # report what was found without Redis
         return [*found, unknown("Redis is unreachable")]
-    if callbacks.waited(now) >= CALLBACK_LATE_AFTER:
+    found += [_callbacks_refused(backend, now) for backend in refusing]
+    if not refusing and callbacks.waited(now) >= CALLBACK_LATE_AFTER:
         found.append(_callbacks_late(callbacks, now))
     if alerts and alerts.late:
         found.append(_alerts_late(alerts, now))
@@ -47,6 +49,12 @@ def _callbacks_late(pending: PendingSummary, now: float) -> Finding:
     fix = f"{SYSTEM_TROUBLES['callbacks_late'].remedy} `willcall redeliver {pending.oldest}` retries now."
     count = format_count(pending.count, "callback")
     return warning(f"{count} not delivered; the oldest, of {pending.oldest}, for {waited}", fix)
+
+
+def _callbacks_refused(backend: RefusingBackend, now: float) -> Finding:
+    orders, waited = format_count(backend.count, "order"), format_duration(now - backend.since)
+    message = f"callbacks are refused by {backend.host} (HTTP {backend.http_status}): {orders}, for {waited}"
+    return error(message, SYSTEM_TROUBLES["callbacks_refused"].remedy)
 
 
 def _reports_late(pending: PendingSummary, now: float) -> Finding:

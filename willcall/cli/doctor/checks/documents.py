@@ -8,6 +8,7 @@ from willcall.cli.output.console import redact_url
 from willcall.orders.ticket_documents import DOCUMENTS_LATE_AFTER
 from willcall.orders.troubles import SYSTEM_TROUBLES
 from willcall.stores.connection import StoreError
+from willcall.stores.documents import full_since
 from willcall.stores.file_storage import FileStorage, NoRoomError, StorageError
 from willcall.views.formatting import describe_fetch, format_count, format_duration
 
@@ -18,10 +19,19 @@ def check_documents(context: CheckContext) -> list[Finding]:
     """Check the document store and the downloads."""
     storage = _check_storage(context.config.settings.documents_url)
     try:
-        downloads = [*_check_late(context), *_check_given_up(context)]
+        downloads = [*_check_room(context), *_check_late(context), *_check_given_up(context)]
     except StoreError:  # a finding of another check
         downloads = []
     return downloads if downloads and storage.level is Level.OK else [storage, *downloads]
+
+
+def _check_room(context: CheckContext) -> list[Finding]:
+    """Report that processes could not store files, which may use another disk than this command does."""
+    since = full_since(context.redis)
+    if since is None:
+        return []
+    waited = format_duration(context.now() - since)
+    return [error(f"the document store has been full for {waited}", SYSTEM_TROUBLES["documents_full"].remedy)]
 
 
 def _check_late(context: CheckContext) -> list[Finding]:
@@ -66,8 +76,7 @@ def _check_storage(url: str) -> Finding:
         files.remove(name)
         exposed = files.is_open_to_others()
     except NoRoomError as problem:
-        fix = "Free some space, or raise the quota or limit; downloads continue automatically."
-        return error(f"{where} is full: {problem}", fix)
+        return error(f"{where} is full: {problem}", SYSTEM_TROUBLES["documents_full"].remedy)
     except StorageError as problem:
         fix = "Let the user that runs the processes write there, or correct `documents_url`."
         return error(f"{where} is not writable: {problem}", fix)

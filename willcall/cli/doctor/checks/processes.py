@@ -8,7 +8,7 @@ from willcall.cli.doctor.context import CheckContext
 from willcall.cli.doctor.findings import Finding, error, ok, unknown, warning
 from willcall.orders.troubles import SYSTEM_TROUBLES
 from willcall.stores.connection import StoreError, probe
-from willcall.stores.processes import FORGOTTEN_AFTER, RUNNING_WITHIN, Heartbeat, RunningProcess
+from willcall.stores.processes import FORGOTTEN_AFTER, RUNNING_WITHIN, Heartbeat, LostProcess, RunningProcess
 from willcall.stores.sweeps import SweepRun, SweepStore
 from willcall.views.formatting import format_count, format_duration, format_relative, format_timestamp
 from willcall.views.sweeps import OverdueSweep, overdue_sweeps, restart_advice
@@ -20,11 +20,16 @@ def check_workers(context: CheckContext) -> list[Finding]:
     if not any(_is_running(worker, now) for worker in seen):
         probe(context.redis)  # a Redis that accepts no writes gets no heartbeats either
     last = context.processes.last_heartbeats().get("worker")
-    return _judge_workers(seen, last, queue_names(context.config), now)
+    lost = [one for one in context.processes.lost() if one.kind == "worker"]
+    return _judge_workers(seen, last, queue_names(context.config), now, lost)
 
 
 def _judge_workers(
-    seen: Sequence[RunningProcess], last: Heartbeat | None, queues: Sequence[str], now: float
+    seen: Sequence[RunningProcess],
+    last: Heartbeat | None,
+    queues: Sequence[str],
+    now: float,
+    lost: Sequence[LostProcess] = (),
 ) -> list[Finding]:
     """Return findings about the workers seen lately, those that started first first."""
     running = [worker for worker in seen if _is_running(worker, now)]
@@ -35,9 +40,9 @@ def _judge_workers(
     found = [
         warning(
             f"{worker.name} has sent no heartbeat for {format_duration(now - worker.last_seen)}",
-            "It was killed or is stuck: check its log, and start it again.",
+            SYSTEM_TROUBLES["process_lost"].remedy,
         )
-        for worker in missing
+        for worker in lost
     ]
     working = [worker for worker in running if worker.detail.get("state") != "suspended"]
     served = {queue for worker in working for queue in worker.detail.get("queues", "").split(",")}

@@ -14,15 +14,24 @@ from willcall.providers.registry import ADAPTERS
 from willcall.stores.accounts import AccountHealth, AccountState
 from willcall.stores.listing import AccountBacklog, AttentionSummary
 from willcall.stores.pending import PendingSummary
-from willcall.stores.processes import Heartbeat, RunningProcess
+from willcall.stores.processes import Heartbeat, LostProcess, RunningProcess
+from willcall.stores.rejected_webhooks import RejectedWebhooks, RejectionReason
 from willcall.stores.sweeps import SweepRun
 from willcall.views.accounts import AccountView
+from willcall.views.backends import RefusingBackend
 from willcall.views.overdue import PendingAlerts
 from willcall.views.sweeps import OverdueSweep
+from willcall.views.upcoming import OrdersAtRisk
 
 NOW = 1_795_341_600.0
 WELL = AccountState(AccountHealth.OK, None, None, None, 0, 10, 10)
 ALIVE = [RunningProcess(kind, kind, NOW - 600, NOW - 2, {}) for kind in ("worker", "beat", "api")]
+
+MISSED = [
+    OverdueSweep("polls", 10, NOW - 120),
+    OverdueSweep("notify", 10, NOW - 110),
+    OverdueSweep("inbox", 30, None),
+]
 
 MakeAccount = Callable[..., AccountOverview]
 
@@ -151,7 +160,7 @@ def test_banners_are_sorted_by_severity(make_account: MakeAccount) -> None:
         "tiqets/default is paused",
         "3 callbacks not delivered",
     ]
-    assert headline_text(found) == "3 problems need fixing"
+    assert headline_text(found) == "3 problems need fixing: Beat is not running"
 
 
 def test_the_last_heartbeat_shows_since_when_no_process_runs() -> None:
@@ -190,7 +199,9 @@ def test_a_pause_does_not_hide_the_underlying_problem(make_account: MakeAccount)
     assert (banner.title, banner.kind) == ("tiqets/default is paused and is rejecting our API key", "unauthorized")
     assert (banner.critical, banner.since, banner.why) == (True, NOW - 7_200, "401")
     assert (banner.until, banner.then) == (NOW + 60, "is probed again")
-    assert headline_text(found) == "1 problem needs fixing"
+    assert headline_text(found) == (
+        "1 problem needs fixing: tiqets/default is paused and is rejecting our API key, 2 orders wait"
+    )
     assert (found.covered_by_accounts, found.stopped_accounts) == (2, {"tiqets/default"})
 
 
@@ -199,7 +210,6 @@ def test_overdue_orders_are_critical_from_a_minute_of_the_rate(make_account: Mak
     (many,) = banners(overview(make_account(overdue=601)))
     assert (few.title, few.critical, many.critical) == ("tiqets/default: 1 order overdue", False, True)
     assert "start more" in few.remedy
-    assert "once a worker runs" in banners(overview(make_account(overdue=1), processes=[]))[-1].remedy
 
 
 def test_orders_that_need_attention_are_reported_unless_their_account_is(make_account: MakeAccount) -> None:
@@ -207,7 +217,7 @@ def test_orders_that_need_attention_are_reported_unless_their_account_is(make_ac
     survey = AttentionSummary([], {key_refused: 40, unknown: 1})
     assert headline_text(overview(make_account(), survey=survey)) == "41 orders need attention"
     refused_account = overview(make_account(health=AccountHealth.UNAUTHORIZED), survey=survey)
-    assert headline_text(refused_account) == "1 problem needs fixing"
+    assert headline_text(refused_account).startswith("1 problem needs fixing: tiqets/default is rejecting our API key")
     assert refused_account.covered_by_accounts == 40
 
 
@@ -244,23 +254,95 @@ def test_the_banner_of_overdue_orders_links_to_them(make_account: MakeAccount) -
     assert banner.orders_url == "/orders?late=overdue&account=tiqets/default"
 
 
-@pytest.mark.parametrize(
-    ("away", "remedy"),
-    [
-        ("beat", "Start beat;"),
-        ("worker", "Start a worker;"),
-        ("api", "Check whether a worker serves the queue willcall.sweeps and keeps up; if so, restart beat;"),
-    ],
-)
-def test_overdue_sweeps_are_reported_with_their_fix(make_account: MakeAccount, away: str, remedy: str) -> None:
-    last = {"polls": (10, NOW - 120), "notify": (10, NOW - 110), "inbox": (30, None)}
-    missed = [OverdueSweep(name, every, ran_at) for name, (every, ran_at) in last.items()]
-    processes = [process for process in ALIVE if process.kind != away]
-    (banner,) = (
-        banner
-        for banner in banners(overview(make_account(), overdue_sweeps=missed, processes=processes))
-        if banner.kind == "missed"
-    )
+def test_overdue_sweeps_are_reported_with_their_fix(make_account: MakeAccount) -> None:
+    (banner,) = banners(overview(make_account(), overdue_sweeps=MISSED))
     assert (banner.title, banner.since) == ("3 background sweeps are overdue", NOW - 120)
     assert "polls, notify, inbox" in banner.effect
-    assert banner.remedy.startswith(remedy)
+    assert banner.remedy.startswith(
+        "Check whether a worker serves the queue willcall.sweeps and keeps up; if so, restart"
+    )
+
+
+@pytest.mark.parametrize(("away", "title"), [("beat", "Beat is not running"), ("worker", "No workers are running")])
+def test_what_follows_from_a_cause_is_shown_with_it(make_account: MakeAccount, away: str, title: str) -> None:
+    processes = [process for process in ALIVE if process.kind != away]
+    (banner,) = banners(overview(make_account(), overdue_sweeps=MISSED, processes=processes))
+    assert banner.title == title
+    assert [each.title for each in banner.results] == ["3 background sweeps are overdue"]
+
+
+def test_without_workers_there_is_one_banner(make_account: MakeAccount) -> None:
+    found = overview(
+        make_account(orders=9, overdue=9),
+        processes=ALIVE[1:],
+        overdue_sweeps=MISSED,
+        undelivered=PendingSummary(3, NOW - 3_600),
+        operator_alerts=PendingAlerts(2, "account:tiqets/default", NOW - 3_600, late=True, answer="HTTP 503"),
+        documents_pending=PendingSummary(2, NOW - 1_800, "ord-1"),
+        lost=[LostProcess("worker", "willcall-7@box", NOW - 90)],
+        at_risk=OrdersAtRisk({"tiqets/default": 2}, NOW + 7_200),
+    )
+    assert titles(found) == ["No workers are running"]
+    assert headline_text(found) == "1 problem needs fixing: No workers are running, 9 orders wait"
+    (banner,) = banners(found)
+    assert [each.title for each in banner.results] == [
+        "3 background sweeps are overdue",
+        "tiqets/default: 9 orders overdue",
+        "2 orders are at risk",
+        "3 callbacks not delivered",
+        "2 alerts to operators not delivered",
+        "Documents of 2 orders are missing",
+    ]
+
+
+def test_the_headline_says_what_waits_and_what_comes_first(make_account: MakeAccount) -> None:
+    refused = replace(make_account(health=AccountHealth.UNAUTHORIZED, orders=12), first_deadline=NOW + 7_200)
+    news = "1 problem needs fixing: tiqets/default is rejecting our API key, 12 orders wait, "
+    assert headline_text(overview(refused)) == news + "the first deadline is in 2 h"
+    at_risk = OrdersAtRisk({"tiqets/default": 3}, NOW + 3_600)
+    assert headline_text(overview(refused, at_risk=at_risk)) == news + "3 at risk: the first event is in 1 h"
+
+
+def test_orders_at_risk_are_a_problem_of_their_own_while_their_account_is_healthy(make_account: MakeAccount) -> None:
+    found = overview(make_account(orders=2), at_risk=OrdersAtRisk({"tiqets/default": 1}, NOW + 3_600))
+    (banner,) = banners(found)
+    assert (banner.title, banner.critical, banner.orders_url) == ("1 order is at risk", True, "/orders?event=soon")
+    assert headline_text(found) == "1 problem needs fixing: 1 order is at risk, the first event is in 1 h"
+
+
+def test_a_backend_that_refuses_callbacks_is_named_at_once(make_account: MakeAccount) -> None:
+    backend = RefusingBackend("shop.example", 401, 3, NOW - 20, "ord-1")
+    late = PendingSummary(3, NOW - 3_600)
+    found = overview(make_account(), refusing_backends=[backend], undelivered=late)
+    (banner,) = banners(found)
+    assert (banner.title, banner.why, banner.critical) == ("Callbacks are refused by shop.example", "401", True)
+    assert headline_text(found).endswith("Callbacks are refused by shop.example, HTTP 401, 3 orders")
+
+
+def test_rejected_webhooks_are_a_warning_with_their_reason(make_account: MakeAccount) -> None:
+    rejected = RejectedWebhooks(3, NOW - 600, NOW - 60, RejectionReason.SIGNATURE)
+    (banner,) = banners(overview(make_account(), rejected_webhooks={"tixstock/default": rejected}))
+    assert (banner.title, banner.critical) == ("tixstock/default sends webhooks that are rejected", False)
+    assert (banner.since, banner.why) == (NOW - 600, "wrong signature")
+    assert banner.effect.startswith("3 webhooks since the last accepted one.")
+    assert "[providers.tixstock.default]" in banner.remedy
+
+
+def test_a_full_document_store_explains_missing_documents(make_account: MakeAccount) -> None:
+    found = overview(
+        make_account(), documents_full_since=NOW - 30, documents_pending=PendingSummary(2, NOW - 1_800, "ord-1")
+    )
+    (banner,) = banners(found)
+    assert (banner.title, banner.critical, banner.since) == ("The document store is full", True, NOW - 30)
+    assert [each.title for each in banner.results] == ["Documents of 2 orders are missing"]
+
+
+def test_a_process_that_disappeared_is_named(make_account: MakeAccount) -> None:
+    (banner,) = banners(overview(make_account(), lost=[LostProcess("worker", "willcall-7@box", NOW - 90)]))
+    assert (banner.title, banner.critical) == ("A worker has disappeared: willcall-7@box", False)
+    assert banner.since == NOW - 90
+
+
+def test_every_banner_leads_to_its_section_of_the_runbook(make_account: MakeAccount) -> None:
+    for health in AccountHealth:
+        assert all(banner.alert for banner in banners(overview(make_account(health=health))))

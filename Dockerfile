@@ -25,6 +25,7 @@ RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     python3 .ci/requirements build-system > requirements.txt \
  && tools/bin/pip install --no-cache-dir --only-binary=:all: -r requirements.txt
 COPY README.md LICENSE ./
+COPY docs/ops/runbook.md docs/ops/
 COPY willcall willcall
 COPY tasks tasks
 COPY schedules schedules

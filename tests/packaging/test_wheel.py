@@ -99,6 +99,11 @@ def installed(environment: Path, tmp_path: Path) -> Installed:
     return Installed(environment, tmp_path)
 
 
+def test_the_wheel_has_the_runbook_that_the_board_shows(environment: Path) -> None:
+    (shown,) = environment.parent.glob("lib/python*/site-packages/willcall/api/board/runbook.md")
+    assert shown.read_bytes() == (ROOT / "docs" / "ops" / "runbook.md").read_bytes()
+
+
 def test_the_wheel_brings_nothing_for_development(environment: Path) -> None:
     found = packages(environment)
     assert {"celery", "flower"} <= found

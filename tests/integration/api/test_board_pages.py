@@ -19,6 +19,7 @@ from willcall.orders.decision import AccountSignal
 from willcall.orders.model import Attention, Status, Ticket, TicketKind
 from willcall.orders.policy import Rate
 from willcall.orders.submission import SubmitOrder
+from willcall.orders.troubles import ACCOUNT_TROUBLES, SYSTEM_TROUBLES
 from willcall.stores import keys
 from willcall.stores.accounts import AccountReport
 from willcall.stores.commits import Commit, NewEvent
@@ -597,3 +598,13 @@ def test_an_unknown_path_is_a_page_for_browsers_and_a_problem_for_programs(api: 
             problem(api.get(path, headers={"Accept": accept}), 404, "not-found")
     for path in ("/v1", "/v1/nothing", "/webhooks", "/webhooks/tiqets"):
         problem(api.get(path, headers=navigates), 404, "not-found")
+
+
+def test_the_runbook_has_a_place_for_each_alert_and_attention(operator: Operator) -> None:
+    text = operator.get("/runbook").text
+    anchors = set(re.findall(r' id="([^"]*)"', text))
+    troubles = (*ACCOUNT_TROUBLES.values(), *SYSTEM_TROUBLES.values())
+    assert {trouble.alert.lower() for trouble in troubles if trouble.alert} <= anchors
+    assert {attention.value for attention in Attention} <= anchors
+    assert all(address[1:] in anchors for address in re.findall(r'href="(#[^"]*)"', text))
+    assert ".md" not in "".join(re.findall(r'href="([^"]*)"', text))

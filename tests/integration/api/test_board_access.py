@@ -159,6 +159,23 @@ def test_a_request_from_another_site_changes_nothing(api: Running) -> None:
     assert api.get("/v1/orders/ord-1").json()["status"] == "cancelled"
 
 
+def test_behind_a_proxy_that_replaces_the_host_the_board_says_what_to_set(
+    redis_server: EmbeddedRedis, tmp_path: Path
+) -> None:
+    headers = {"Origin": "http://board.example"}
+    for public_url, status in ((None, 403), ("http://board.example/", 303)):
+        environment = {"WILLCALL_API__PUBLIC_URL": public_url} if public_url else {}
+        folder = tmp_path / str(status)
+        folder.mkdir()
+        with board(folder, redis_server.url, OPERATOR_KEY, environment=environment) as api:
+            answer = Operator(api, None).post("/login", headers=headers, key=OPERATOR_KEY)
+            assert answer.status_code == status
+            if status == 403:
+                assert "The page is from board.example" in answer.text
+                assert "have it keep the header Host" in answer.text
+                assert "set api.public_url" in answer.text
+
+
 def test_a_form_with_too_many_fields_is_a_client_error(api: Running) -> None:
     answer = Operator(api, None).login(OPERATOR_KEY, **{f"field-{number}": "x" for number in range(30)})
     assert answer.status_code == 422

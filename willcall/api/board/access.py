@@ -1,6 +1,7 @@
 """Access to the board: operators who have logged in or, in development without any keys, this machine."""
 
 from enum import StrEnum
+from urllib.parse import urlsplit
 
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
@@ -31,7 +32,7 @@ class BoardForbiddenError(Exception):
 
 
 class CrossSiteRequestError(Exception):
-    """A request with an effect that was not sent by a page of the board."""
+    """A request with an effect that was not sent by a page of the board; the message says what may be wrong."""
 
 
 class BoardAccess:
@@ -42,6 +43,7 @@ class BoardAccess:
         self.sessions = Sessions(settings.operator_keys_by_name)
         self._ended = ended
         self.failed_logins = FailedLogins()
+        self._public_host = urlsplit(settings.public_url or "").netloc or None
         closed = exposed or settings.keys or settings.clients
         self.mode = AccessMode.LOGIN if settings.all_operator_keys else AccessMode.CLOSED if closed else AccessMode.OPEN
 
@@ -61,6 +63,29 @@ class BoardAccess:
         if session is not None:
             await run_in_threadpool(self._ended.end, session.id, SESSION_LIFETIME)
 
+    def check_origin(self, request: Request) -> None:
+        """Raise CrossSiteRequestError unless a page of the board sent the request.
+
+        That says `Sec-Fetch-Site`, which browsers send over https, else `Origin`: it names the host of the request, or
+        that of `api.public_url` if a proxy replaces the host.
+        """
+        site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin", "")
+        if site is not None:
+            if site == "same-origin":
+                return
+            raise CrossSiteRequestError("The form was sent by a page of another site. Open the board and try again.")
+        scheme, _, page = origin.partition("://")
+        host = request.headers.get("host", "")
+        if scheme in {"http", "https"} and page in {host, self._public_host}:
+            return
+        if scheme not in {"http", "https"}:
+            raise CrossSiteRequestError("The browser did not say which page sent the form. Reload it and try again.")
+        raise CrossSiteRequestError(
+            f"The page is from {page}, but the request came here for {host or 'no host'}. If a proxy stands in "
+            "between, have it keep the header Host, as the example for nginx does, or set api.public_url to the page's "
+            "address."
+        )
+
     async def check(self, request: Request) -> Principal:
         """Return whom the request comes from.
 
@@ -76,18 +101,9 @@ class BoardAccess:
                 )
             case AccessMode.LOGIN if session is None:
                 raise LoginRequiredError
-        if request.method not in {"GET", "HEAD"} and not is_same_origin(request):
-            raise CrossSiteRequestError
+        if request.method not in {"GET", "HEAD"}:
+            self.check_origin(request)
         return Principal(Role.OPERATOR, operator=session.operator if session else None)
-
-
-def is_same_origin(request: Request) -> bool:
-    """Return whether a page of the board sent the request, by `Sec-Fetch-Site`, else by `Origin`."""
-    site = request.headers.get("sec-fetch-site")
-    if site is not None:
-        return site == "same-origin"
-    scheme, _, page = request.headers.get("origin", "").partition("://")
-    return scheme in {"http", "https"} and page == request.headers.get("host")
 
 
 def set_cookie(request: Request, response: Response, name: str, value: str) -> None:

@@ -86,8 +86,7 @@ def _failed(request: Request, error: Exception) -> Response:
         case BoardForbiddenError():
             status, title, message = 403, "The order board is not available", str(problem)
         case CrossSiteRequestError():
-            status, title = 403, "Nothing was changed"
-            message = "The form was not sent by a page of this board. Reload the page and try again."
+            status, title, message = 403, "Nothing was changed", str(problem)
         case RequestValidationError():
             status, title, message = 422, "The address is invalid", "It has parameters that the board does not know."
         case StoreError():

@@ -11,9 +11,7 @@ from willcall.api.board.access import (
     SESSION_COOKIE,
     AccessMode,
     BoardAccess,
-    CrossSiteRequestError,
     delete_cookie,
-    is_same_origin,
     set_cookie,
 )
 from willcall.api.board.errors import BoardRoute
@@ -30,8 +28,8 @@ async def _login_access(request: Request) -> BoardAccess:
     access: BoardAccess = request.app.state.board_access
     if access.mode is not AccessMode.LOGIN:
         await access.check(request)
-    elif request.method == "POST" and not is_same_origin(request):
-        raise CrossSiteRequestError
+    elif request.method == "POST":
+        access.check_origin(request)
     return access
 
 

@@ -23,6 +23,7 @@ from willcall.stores.accounts import AccountHealth, AccountReport, AccountStore
 from willcall.stores.inbox import Inbox, StoredPush
 from willcall.stores.operator_events import OperatorAlert, account_subject
 from willcall.stores.orders import OrderStore
+from willcall.stores.processes import ProcessStore
 from willcall.stores.submissions import NewOrder, SubmissionStore
 from willcall.views.formatting import format_timestamp
 
@@ -39,6 +40,11 @@ def file_orders(redis: "Redis", *order_ids: str) -> None:
     for order_id in order_ids:
         order = SubmitOrder(provider="tiqets", reference=order_id, id=order_id).order()
         SubmissionStore(redis).submit([NewOrder(order, "digest", 86_400)])
+
+
+def run_worker(redis: "Redis") -> None:
+    """What a running worker leaves in Redis."""
+    ProcessStore(redis).record_heartbeat("worker", "willcall-7@box", {})
 
 
 def contents(redis: "Redis") -> dict[str, bytes]:
@@ -134,6 +140,7 @@ def test_rejected_orders_leave_nothing_behind(willcall: Willcall, redis: "Redis"
 
 
 def test_an_order_is_accepted_once_and_a_conflict_changes_nothing(willcall: Willcall, redis: "Redis") -> None:
+    run_worker(redis)
     new = willcall(*submit("ord-1", "1111111", "--meta", "customer=7", "--not-before", "2099-01-01T01:00:00+01:00"))
     assert new.code == 0
     assert "2099-01-01 00:00:00 UTC" in new.out
@@ -359,6 +366,7 @@ def test_unconfigured_accounts_are_shown_while_they_have_open_orders(willcall: W
 
 
 def test_accounts_are_paused_and_resumed_and_sweeps_run(willcall: Willcall, redis: "Redis") -> None:
+    run_worker(redis)
     paused, unknown, sweep = willcall.all(
         ("pause", "tiqets", "--for", "15m"), ("pause", "funtrips"), ("sweep", "prune")
     )
@@ -385,6 +393,7 @@ def test_a_reload_without_processes_says_so(willcall: Willcall) -> None:
 
 
 def test_resume_keeps_a_retry_after_unless_now_is_given(willcall: Willcall, redis: "Redis") -> None:
+    run_worker(redis)
     accounts, rate = AccountStore(redis, redis), Rate(1, 1, 1)
     until = int(accounts.now()) + 3_600
     alert = OperatorAlert("evt-1", account_subject("tiqets/default"), send=False)
@@ -407,6 +416,7 @@ def test_resume_keeps_a_retry_after_unless_now_is_given(willcall: Willcall, redi
 
 
 def test_poll_prints_when_the_order_will_be_polled_and_now_ignores_a_hint(willcall: Willcall, redis: "Redis") -> None:
+    run_worker(redis)
     willcall("submit", "--provider", "tiqets", "--reference", "1", "--id", "ord-1")
     hint = int((time.time() + 3_600) * 1_000)
     redis.hset(keys.order("ord-1"), mapping={"hint": hint, "due": hint})
@@ -421,6 +431,7 @@ def test_poll_prints_when_the_order_will_be_polled_and_now_ignores_a_hint(willca
 
 
 def test_submit_promises_no_request_that_the_account_postpones(willcall: Willcall, redis: "Redis") -> None:
+    run_worker(redis)
     new = ("submit", "--provider", "tiqets", "--reference")
     assert willcall(*new, "1", "--id", "a").out == "Order a accepted; tiqets/default will be polled immediately.\n"
     redis.hset(keys.tokens("tiqets/default"), "blocked", int((time.time() + 3_600) * 1_000))
@@ -429,7 +440,7 @@ def test_submit_promises_no_request_that_the_account_postpones(willcall: Willcal
     )
     willcall("pause", "tiqets")
     paused = willcall(*new, "3", "--id", "c").out
-    assert paused == "Order c accepted; tiqets/default is paused, so the order is held until the account recovers.\n"
+    assert paused == "Order c accepted; tiqets/default is paused, so the order is held until it is resumed.\n"
 
 
 def test_inbox_lists_pushes_without_an_order(willcall: Willcall, redis: "Redis") -> None:

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from willcall.stores.registry import Stores
 
 
+#: Seconds of a throttle that lists of orders do not mention.
+_SHORT_WAIT = 5.0
+
+
 @dataclass(frozen=True, slots=True)
 class AccountView:
     """The state of an account, and the number of its orders by status."""
@@ -56,12 +60,17 @@ def stopped_accounts(
     stores: "Stores", configured: Mapping[str, Account], account_keys: Collection[str]
 ) -> dict[str, str]:
     """Return those of the accounts whose orders wait, each with its key in `ACCOUNT_TROUBLES`."""
-    found = {}
+    now, found = stores.accounts.now(), {}
     for key in set(account_keys):
-        health = stores.accounts.state(key, configured[key].rate).health if key in configured else None
-        if health is None or health.holds_orders:
-            found[key] = health.value if health else "unconfigured"
+        state = stores.accounts.state(key, configured[key].rate) if key in configured else None
+        if state is None or waits_for_account(state, now):
+            found[key] = state.health.value if state else "unconfigured"
     return found
+
+
+def waits_for_account(state: AccountState, now: float) -> bool:
+    """Return whether the orders of an account are not polled at their own times: it is stopped, or throttled."""
+    return state.health.holds_orders or (state.hint_until or 0.0) > now + _SHORT_WAIT
 
 
 def unconfigured_accounts(stores: "Stores", configured: Collection[str]) -> dict[str, int]:

@@ -4,14 +4,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from willcall.orders.ticket_documents import DOCUMENT_WARNING
-from willcall.views.accounts import account_trouble
 
 if TYPE_CHECKING:
-    from willcall.orders.model import EndedBy, Order, Ticket
+    from willcall.orders.model import EndedBy, Ticket
     from willcall.schemas.operations import LookResult
-    from willcall.stores.accounts import AccountState, ResumeOutcome
     from willcall.stores.document_fetches import FetchProgress
-    from willcall.stores.schedule import ExpediteResult
 
 #: Seconds after which something automatic is overdue.
 OVERDUE = 30.0
@@ -85,53 +82,6 @@ def describe_document_warning(ticket: "Ticket") -> str | None:
 def describe_ended_by(by: "EndedBy") -> str:
     """Return who or what ended an order, to follow `ended by`."""
     return {"provider": "the provider", "caller": "its backend", "operator": "an operator"}.get(by, "the deadline")
-
-
-def describe_resume(resumed: "ResumeOutcome", now: float, override: str | None) -> str:
-    """Return the result of resuming an account, to follow its name. `override` says how to ignore a hint."""
-    if resumed.until is not None:
-        how = f" {override}" if override else ""
-        until = f"{format_timestamp(resumed.until)} ({format_relative(resumed.until, now)})"
-        return f"is resumed, but its provider allows no request until {until}.{how}"
-    if resumed.probing is not None:
-        return _describe_probe(resumed.probing)
-    if resumed.released:
-        continues = "continues" if resumed.released == 1 else "continue"
-        return f"is resumed; {format_count(resumed.released, 'held order')} {continues}."
-    return "is resumed; no orders were held."
-
-
-def _describe_probe(orders: int) -> str:
-    """Return how a rejected or failing account with so many open orders is probed."""
-    if not orders:
-        return "has no open orders; the next one submitted will check it."
-    if orders == 1:
-        return "is being checked with its only open order."
-    others = "other one continues" if orders == 2 else "others continue"  # noqa: PLR2004 - one and another
-    return f"is being checked with one order; the {others} once that succeeds."
-
-
-def describe_first_poll(order: "Order", state: "AccountState") -> str:
-    """Return when an order just submitted will be polled first."""
-    if state.health.holds_orders:
-        return f"{order.account_key} {account_trouble(state).what}, so the order is held until the account recovers"
-    at = max(order.submitted_at, order.not_before or 0.0, state.hint_until or 0.0)
-    if at <= order.submitted_at:
-        return f"{order.account_key} will be polled immediately"
-    return f"{order.account_key} will be polled {format_relative(at, order.submitted_at)}, {format_timestamp(at)}"
-
-
-def describe_expedited_poll(expedited: "ExpediteResult", account_key: str, now: float) -> str:
-    """Return when an order will be polled that was expedited, to follow its id."""
-    match expedited.outcome.value:
-        case "busy":
-            return "is being polled now, and will be polled once more afterwards"
-        case "held":
-            return f"is held, and will be polled as soon as its account {account_key} recovers"
-        case "too_late":
-            return "cannot be polled again before its deadline"
-    when = "now" if expedited.at is None or expedited.at <= now else format_relative(expedited.at, now)
-    return f"will be polled {when}" + ("; that is the earliest time allowed" if when != "now" else "")
 
 
 def format_timestamp(moment: float) -> str:

@@ -14,7 +14,7 @@ from willcall.stores.accounts import OUTAGES, AccountHealth, AccountState, Resum
 from willcall.stores.schedule import ExpediteOutcome
 from willcall.usecases.accounts import resume
 from willcall.usecases.orders import cancel_order, request_poll
-from willcall.views.formatting import describe_resume
+from willcall.views.promises import describe_resume
 
 ACCOUNT = "tiqets/default"
 HINT = 300

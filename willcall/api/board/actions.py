@@ -22,12 +22,11 @@ from willcall.usecases.notify import redeliver
 from willcall.usecases.orders import cancel_order, get_order, request_poll
 from willcall.usecases.reload import reload_processes
 from willcall.views.formatting import (
-    describe_expedited_poll,
     describe_longer_pause,
-    describe_resume,
     format_count,
     format_duration,
 )
+from willcall.views.promises import describe_expedited_poll, describe_resume, read_conditions
 from willcall.views.reload import summarize_reloads
 
 router = APIRouter(route_class=BoardRoute, include_in_schema=False)
@@ -47,9 +46,11 @@ AccountDep = Annotated[Account, Depends(_account)]
 def poll_order(request: Request, context: ContextDep, actor: ActorDep, order_id: OrderIdDep, form: Form) -> Response:
     """Poll as soon as the provider allows; at once if the form says so."""
     try:
-        expedited = request_poll(context, order_id, actor, override=_override(form))
-        account_key, now = get_order(context, order_id).account_key, context.stores.accounts.now()
-        message = f"Order {order_id} {describe_expedited_poll(expedited, account_key, now)}."
+        override = _override(form)
+        expedited = request_poll(context, order_id, actor, override=override)
+        key, now = get_order(context, order_id).account_key, context.stores.accounts.now()
+        conditions = read_conditions(context.stores, context.accounts.get(key))
+        message = f"Order {order_id} {describe_expedited_poll(expedited, key, now, conditions, override=override)}."
     except ClosedOrderError as error:
         message = sentence(error)
     return redirect_back(request, form.get("back"), message)
@@ -107,7 +108,8 @@ def pause_account(request: Request, context: ContextDep, actor: ActorDep, accoun
 def resume_account(request: Request, context: ContextDep, actor: ActorDep, account: AccountDep, form: Form) -> Response:
     """Resume or probe; despite a `Retry-After` if the form says so."""
     resumed = resume(context, account, actor, override=_override(form))
-    result = describe_resume(resumed, context.stores.accounts.now(), "To poll anyway, press Try now anyway.")
+    anyway, workers = "To poll anyway, press Try now anyway.", bool(context.stores.processes.running("worker"))
+    result = describe_resume(resumed, context.stores.accounts.now(), anyway, workers=workers)
     return redirect_back(request, form.get("back"), f"{account.key} {result}")
 
 

@@ -14,7 +14,7 @@ from willcall.stores.deliveries import DeliveryAttempt, DeliveryState
 from willcall.stores.document_fetches import FetchProgress
 from willcall.usecases.context import Context
 from willcall.usecases.orders import get_order
-from willcall.views.accounts import account_trouble
+from willcall.views.accounts import account_trouble, waits_for_account
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class OrderView:
     @property
     def stopped(self) -> bool:
         """Whether polls wait until the account continues."""
-        return self.trouble is not None and (self.account is None or self.account.health.holds_orders)
+        return self.trouble is not None and (self.account is None or waits_for_account(self.account, self.now))
 
 
 def view_order(context: Context, order_id: str) -> OrderView:

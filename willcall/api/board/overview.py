@@ -14,7 +14,13 @@ from willcall.stores.processes import Heartbeat, LostProcess, RunningProcess
 from willcall.stores.rejected_webhooks import RejectedWebhooks
 from willcall.stores.sweeps import SweepRun
 from willcall.usecases.context import Context
-from willcall.views.accounts import AccountView, refused_accounts, unconfigured_accounts, view_account
+from willcall.views.accounts import (
+    AccountView,
+    refused_accounts,
+    unconfigured_accounts,
+    view_account,
+    waits_for_account,
+)
 from willcall.views.backends import RefusingBackend, refusing_backends
 from willcall.views.overdue import PendingAlerts, pending_alerts
 from willcall.views.sweeps import OverdueSweep, overdue_sweeps
@@ -121,7 +127,7 @@ class Overview:
     @property
     def stopped_accounts(self) -> set[str]:
         """Accounts whose orders wait until the account continues."""
-        stopped = {summary.key for summary in self.accounts if summary.view.state.health.holds_orders}
+        stopped = {summary.key for summary in self.accounts if waits_for_account(summary.view.state, self.now)}
         return stopped | self.unconfigured.keys()
 
     @property

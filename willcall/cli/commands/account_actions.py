@@ -13,7 +13,8 @@ from willcall.config import find_account
 from willcall.orders.errors import UnknownAccountError
 from willcall.providers.base import Account
 from willcall.usecases import accounts as use_cases
-from willcall.views.formatting import describe_longer_pause, describe_resume, format_duration, format_timestamp
+from willcall.views.formatting import describe_longer_pause, format_duration, format_timestamp
+from willcall.views.promises import describe_resume
 
 AccountArgument = Annotated[
     str, typer.Argument(metavar="PROVIDER[/ACCOUNT]", help="One account, or all accounts of a provider.")
@@ -61,7 +62,9 @@ def resume(
             )
         resumed = use_cases.resume(context, account, command_line_actor(), override=now)
         override = f"To poll anyway: `willcall resume {account.key} --now`."
-        typer.echo(f"{account.key} {describe_resume(resumed, context.stores.accounts.now(), override)}")
+        workers = bool(context.stores.processes.running("worker"))
+        result = describe_resume(resumed, context.stores.accounts.now(), override, workers=workers)
+        typer.echo(f"{account.key} {result}")
 
 
 def _find_accounts(accounts: Mapping[str, Account], name: str) -> list[Account]:

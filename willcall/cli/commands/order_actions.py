@@ -12,7 +12,8 @@ from willcall.usecases import notify
 from willcall.usecases.erase import erase_order
 from willcall.usecases.orders import cancel_order, get_order, request_poll
 from willcall.usecases.redeliveries import Redelivery, redeliver_many
-from willcall.views.formatting import describe_expedited_poll, format_count
+from willcall.views.formatting import format_count
+from willcall.views.promises import describe_expedited_poll, read_conditions
 
 #: Seconds between two lines about the progress.
 _PROGRESS_EVERY = 2.0
@@ -31,7 +32,9 @@ def poll(
         print_note("Warning: --now ignores the provider's Retry-After; the provider may respond with a longer one.")
     expedited = request_poll(context, order_id, command_line_actor(), override=ignore_hint)
     order, now = get_order(context, order_id), context.stores.accounts.now()
-    typer.echo(f"Order {order_id} {describe_expedited_poll(expedited, order.account_key, now)}.")
+    conditions = read_conditions(context.stores, context.accounts.get(order.account_key))
+    when = describe_expedited_poll(expedited, order.account_key, now, conditions, override=ignore_hint)
+    typer.echo(f"Order {order_id} {when}.")
 
 
 def cancel(order_id: OrderIdArgument) -> None:

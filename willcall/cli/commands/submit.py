@@ -14,7 +14,7 @@ from willcall.orders.model import DeliverySpeed
 from willcall.orders.serialization import order_to_json
 from willcall.usecases import submit as use_case
 from willcall.usecases.orders import get_order
-from willcall.views.formatting import describe_first_poll
+from willcall.views.promises import describe_first_poll, read_conditions
 
 
 def submit(
@@ -79,9 +79,9 @@ def submit(
     if as_json:
         print_json(order_to_json(order))
     elif result.new:
-        rate = find_account(context.accounts, order.provider, order.account).rate
-        state = context.stores.accounts.state(order.account_key, rate)
-        typer.echo(f"Order {order.id} accepted; {describe_first_poll(order, state)}.")
+        conditions = read_conditions(context.stores, find_account(context.accounts, order.provider, order.account))
+        first = describe_first_poll(order, conditions)
+        typer.echo(f"Order {order.id} accepted; {first}.")
         print_note(f"Follow it with: willcall order {order.id} --watch")
     else:
         typer.echo(f"Order {order.id} was submitted before with the same content; it is {order.status}.")

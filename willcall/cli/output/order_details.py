@@ -120,10 +120,13 @@ def _when(moment: float, now: float) -> Text:
 def _next_poll(details: OrderDetails) -> Text:
     order, account, now = details.order, details.account, details.now
     text = Text()
-    if order.next_poll_at is not None and order.next_poll_at < now - 1:
+    hint = (account.hint_until if account else None) or 0.0
+    if order.next_poll_at is not None and account and account.health.holds_orders:
+        text.append("when the account is resumed" if account.health.value == "paused" else "when the account recovers")
+    elif order.next_poll_at is not None and max(order.next_poll_at, hint) < now - 1:
         text.append(f"overdue by {format_duration(now - order.next_poll_at)}")
     elif order.next_poll_at is not None:
-        text.append(_when(order.next_poll_at, now))
+        text.append(_when(max(order.next_poll_at, hint), now))
     elif details.held and account and not account.health.holds_orders:
         text.append("with the next sweep `polls`, as the account has recovered")
     elif details.held:

@@ -99,7 +99,8 @@ def _when(order: Order, stopped: str | None, now: float) -> Text:
     if order.finished_at is not None:
         when = f"ended {format_relative(order.finished_at, now, 1)}"
     elif stopped:
-        when = f"held: account {'not configured' if stopped == 'unconfigured' else stopped}"
+        verb = "waits" if stopped == "throttled" else "held"
+        when = f"{verb}: account {'not configured' if stopped == 'unconfigured' else stopped}"
     elif order.next_poll_at is None:
         when = "waiting"
     elif order.next_poll_at <= now:

@@ -3,7 +3,6 @@ import pytest
 from willcall.stores.accounts import ResumeOutcome
 from willcall.views.formatting import (
     OVERDUE,
-    describe_resume,
     format_count,
     format_due,
     format_duration,
@@ -11,6 +10,7 @@ from willcall.views.formatting import (
     format_relative,
     format_timestamp,
 )
+from willcall.views.promises import describe_resume
 
 
 @pytest.mark.parametrize(

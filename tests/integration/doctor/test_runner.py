@@ -16,7 +16,9 @@ from willcall.cli.doctor.findings import Finding, Level, ok
 from willcall.cli.doctor.report import results_to_json, summarize
 from willcall.cli.doctor.runner import CHECKS, run_checks, run_in_parallel
 from willcall.devtools.embedded_redis import EmbeddedRedis
+from willcall.stores import keys
 from willcall.stores.processes import ProcessStore
+from willcall.stores.sweeps import SweepStore
 
 
 def levels(context: CheckContext) -> dict[str, set[str]]:
@@ -112,3 +114,21 @@ def test_an_invalid_configuration_and_wrong_usage_have_exit_code_2(folder_with_c
     assert [(finding["check"], finding["level"]) for finding in found] == [("config", "error"), ("config", "warning")]
     assert doctor(folder_with_config, "--only", "redis", "--only", "weather")[0] == 2
     assert doctor(folder_with_config, "--only", "redis", "--self", "worker")[0] == 2
+
+
+def test_what_follows_from_missing_workers_is_one_problem(make_context: MakeContext) -> None:
+    context = make_context()
+    context.stores.processes.record_heartbeat("beat", "willcall-7@box", {})
+    context.redis.hset(keys.process("beat", "willcall-7@box"), "since", 1)
+    context.redis.zadd(keys.DELIVERIES_PENDING, {"ord-1": (context.now() - 3_600) * 1_000})
+    SweepStore(context.redis).record_success("polls", context.now() - 3_600, 0.1, {})
+    results = run_checks(context)
+    found = {result.check: {finding.level for finding in result.findings} for result in results}
+    assert found["workers"] == {Level.ERROR}
+    assert Level.RESULT in found["sweeps"]
+    assert Level.RESULT in found["callbacks"]
+    assert summarize(results).startswith("1 problem needs fixing")
+    (late,) = (finding for result in results if result.check == "sweeps" for finding in result.findings)
+    assert late.fix == "Follows from workers, above."
+    (alone,) = run_checks(context, ["sweeps"])
+    assert alone.findings[0].level is Level.ERROR

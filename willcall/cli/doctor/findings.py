@@ -12,6 +12,8 @@ class Level(StrEnum):
     WARNING = "warning"
     #: Orders are late or in danger, or will be.
     ERROR = "error"
+    #: It follows from what another check found, and ends with that.
+    RESULT = "follows"
     #: The server does not say; the fix is what to check by hand.
     HIDDEN = "unknown"
     #: Something that the check needs is unavailable, which is a finding of another check.
@@ -20,11 +22,15 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One finding: a message without a full stop, and how to fix it."""
+    """One finding: a message without a full stop, and how to fix it.
+
+    `follows`: the checks whose errors explain it. If one of them has an error, this is no trouble of its own.
+    """
 
     level: Level
     message: str
     fix: str | None = None
+    follows: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +43,7 @@ class CheckResult:
     @property
     def passed(self) -> bool:
         """Whether there are no errors and everything could be checked."""
-        return all(finding.level in {Level.OK, Level.WARNING, Level.HIDDEN} for finding in self.findings)
+        return all(finding.level in {Level.OK, Level.WARNING, Level.HIDDEN, Level.RESULT} for finding in self.findings)
 
 
 def ok(message: str) -> Finding:

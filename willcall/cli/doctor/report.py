@@ -12,7 +12,14 @@ from willcall.cli.output.console import strip_control_characters
 from willcall.cli.output.styles import plain_table
 from willcall.views.formatting import format_count
 
-_STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "red", Level.HIDDEN: "yellow", Level.UNKNOWN: "dim"}
+_STYLES = {
+    Level.OK: "green",
+    Level.WARNING: "yellow",
+    Level.ERROR: "red",
+    Level.HIDDEN: "yellow",
+    Level.UNKNOWN: "dim",
+    Level.RESULT: "dim",
+}
 
 
 def results_table(results: Sequence[CheckResult]) -> Table:

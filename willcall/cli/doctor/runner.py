@@ -1,6 +1,7 @@
 """Running checks side by side."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from threading import Thread
 from time import monotonic
 
@@ -12,7 +13,7 @@ from willcall.cli.doctor.checks.documents import check_documents
 from willcall.cli.doctor.checks.processes import check_beat, check_sweeps, check_workers
 from willcall.cli.doctor.checks.redis_server import check_redis
 from willcall.cli.doctor.context import CHECK_TIMEOUT, CheckContext
-from willcall.cli.doctor.findings import CheckResult, Finding, error, unknown
+from willcall.cli.doctor.findings import CheckResult, Finding, Level, error, unknown
 from willcall.stores.connection import StoreError
 from willcall.stores.outages import NotServingError
 
@@ -37,7 +38,19 @@ CHECKS: Mapping[str, Check] = {
 
 def run_checks(context: CheckContext, names: Sequence[str] = ()) -> list[CheckResult]:
     """Run the checks with these names, or all."""
-    return run_in_parallel(context, {name: check for name, check in CHECKS.items() if not names or name in names})
+    results = run_in_parallel(context, {name: check for name, check in CHECKS.items() if not names or name in names})
+    return mark_consequences(results)
+
+
+def mark_consequences(results: Sequence[CheckResult]) -> list[CheckResult]:
+    """Return the results with what follows from an error of another check marked so: one cause is one problem."""
+    causes = {result.check for result in results if any(finding.level is Level.ERROR for finding in result.findings)}
+
+    def marked(finding: Finding) -> Finding:
+        cause = next((check for check in finding.follows if check in causes), None)
+        return replace(finding, level=Level.RESULT, fix=f"Follows from {cause}, above.") if cause else finding
+
+    return [CheckResult(result.check, [marked(finding) for finding in result.findings]) for result in results]
 
 
 def run_in_parallel(

@@ -1,5 +1,7 @@
 """Callbacks, alerts and reports: whether backends, operators and providers are notified, and can verify that."""
 
+from dataclasses import replace
+
 from willcall.cli.doctor.context import CHECK_TIMEOUT, CheckContext
 from willcall.cli.doctor.findings import Finding, error, ok, unknown, warning
 from willcall.http.address_guard import AddressGuard
@@ -48,7 +50,8 @@ def _callbacks_late(pending: PendingSummary, now: float) -> Finding:
     waited = format_duration(pending.waited(now))
     fix = f"{SYSTEM_TROUBLES['callbacks_late'].remedy} `willcall redeliver {pending.oldest}` retries now."
     count = format_count(pending.count, "callback")
-    return warning(f"{count} not delivered; the oldest, of {pending.oldest}, for {waited}", fix)
+    late = warning(f"{count} not delivered; the oldest, of {pending.oldest}, for {waited}", fix)
+    return replace(late, follows=("workers",))
 
 
 def _callbacks_refused(backend: RefusingBackend, now: float) -> Finding:
@@ -69,7 +72,7 @@ def _alerts_late(alerts: PendingAlerts, now: float) -> Finding:
         f"{format_count(alerts.count, 'alert')} not delivered; "
         f"the oldest, of {alerts.subject}, for {waited}, since {since}; {alerts.answered}"
     )
-    return warning(message, SYSTEM_TROUBLES["alerts_late"].remedy)
+    return replace(warning(message, SYSTEM_TROUBLES["alerts_late"].remedy), follows=("workers",))
 
 
 def _describe_alerts(url: str | None, alerts: PendingAlerts | None) -> str:

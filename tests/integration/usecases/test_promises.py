@@ -36,7 +36,7 @@ def throttle(h: System) -> None:
     report_throttle(h.context, account, 1_800, now)
 
 
-def test_a_throttle_puts_off_what_is_promised(h: System) -> None:
+def test_a_throttle_postpones_what_is_promised(h: System) -> None:
     h.poll()
     throttle(h)
     assert promise(h) in {
@@ -48,7 +48,7 @@ def test_a_throttle_puts_off_what_is_promised(h: System) -> None:
     assert "30 min" not in promise(h, override=True)
 
 
-def test_a_pause_and_an_outage_are_told_apart(h: System) -> None:
+def test_a_pause_and_an_outage_are_distinguished(h: System) -> None:
     account = h.context.accounts[KEY]
     pause(h.context, account, None, ANNA)
     assert promise(h) == f"is held, and will be polled once its account {KEY} is resumed"

@@ -25,6 +25,7 @@ from willcall.api import (
 from willcall.api import reload as reloading
 from willcall.api.board import routes as board
 from willcall.api.board.access import BoardAccess
+from willcall.api.board.compression import PageCompression
 from willcall.api.feed_waiting import FeedWaiters
 from willcall.api.metrics_collector import Queues
 from willcall.api.middleware import WORKER_THREADS, RequestMiddleware
@@ -73,6 +74,7 @@ def create_api(
     app.state.readiness = health.ReadinessChecks(checks)
     app.state.feed_waiters = FeedWaiters(context.stores.events.any_after)
     app.state.metrics = metrics.registry(current, queues)
+    app.add_middleware(PageCompression)
     app.add_middleware(DocumentationGuard)
     problems.install_error_handlers(app)
     backends, trusted = require(Role.BACKEND, Role.CLIENT), require(Role.BACKEND, Role.OPERATOR)

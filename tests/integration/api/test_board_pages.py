@@ -61,8 +61,8 @@ def test_an_account_is_shown_with_its_waiting_orders(api: Running, operator: Ope
     for number in range(3):
         api.submit(f"ord-{number}", not_before=LATER)
     shown = words(operator.get("/"))
-    assert "tiqets /default ok 3 " in shown
-    assert "tixstock /default ok 0 " in shown
+    assert "tiqets /default ok Details of tiqets/default 3 " in shown
+    assert "tixstock /default ok Details of tixstock/default 0 " in shown
 
 
 def test_orders_for_tonight_without_tickets_are_shown_the_soonest_first(
@@ -577,6 +577,8 @@ def test_hostile_values_are_escaped(api: Running, operator: Operator, stores: St
         assert ">49" not in html.unescape(answer.text)
     assert html.unescape(operator.get("/orders/ord-1~:@.x").text).count(HOSTILE) >= 4
     assert stores.listing.page(OrderFilter(), 10).orders[0].reference == HOSTILE
+    change(stores, "ord-1~:@.x", provider_status="\u202eenod\x07")
+    assert "\ufffdenod\ufffd" in operator.get("/orders/ord-1~:@.x").text
 
 
 def test_not_found_is_a_page(operator: Operator) -> None:

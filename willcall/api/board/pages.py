@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from willcall.api.board import labels
 from willcall.api.board.banners import banners, headline
+from willcall.api.board.compression import accepts_gzip, compressed
 from willcall.api.board.errors import BoardRoute
 from willcall.api.board.order_page import view_order
 from willcall.api.board.overview import read_overview
@@ -208,8 +209,10 @@ async def stream(request: Request, context: ContextDep, order: Annotated[str | N
             await run_in_threadpool(get_order, context, await valid_order_id(order))
     current: Callable[[], Context] = request.app.state.current_context
     render = partial(_board_fragments, current) if order is None else partial(_order_fragments, current, order)
-    headers = {**HEADERS, "X-Accel-Buffering": "no"}
+    headers = {**HEADERS, "X-Accel-Buffering": "no", "Vary": "Accept-Encoding"}
     events = streams.watch(order or "", render, lambda: _is_authenticated(request))
+    if accepts_gzip(request):
+        events, headers["Content-Encoding"] = compressed(events), "gzip"
     return StreamingResponse(events, headers=headers, media_type="text/event-stream")
 
 

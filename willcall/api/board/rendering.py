@@ -71,6 +71,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
         undefined=StrictUndefined,
+        finalize=_without_control_characters,
     )
     environment.globals |= {
         "charts": charts,
@@ -97,6 +98,13 @@ def _environment() -> Environment:
         "number": lambda number: f"{number:,}",
     }
     return environment
+
+
+def _without_control_characters(value: object) -> object:
+    """Return a text of others with what is not printable replaced: it could turn around or hide the text beside it."""
+    if not isinstance(value, str) or isinstance(value, Markup) or value.isprintable():
+        return value
+    return "".join(character if character.isprintable() or character == "\n" else "\ufffd" for character in value)
 
 
 def _code(text: str) -> Markup:

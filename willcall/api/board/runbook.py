@@ -38,7 +38,8 @@ def _rendered() -> Markup:
             heading.attrSet("id", _anchor(title.content))
     for token in tokens:
         _without_other_pages(token)
-    return Markup(markdown.renderer.render(tokens, markdown.options, {}))  # noqa: S704 - our own text
+    html = markdown.renderer.render(tokens, markdown.options, {})
+    return Markup(html.replace("<pre>", '<pre tabindex="0">'))  # noqa: S704 - our own text; to scroll by keys
 
 
 def _anchor(title: str) -> str:

@@ -33,11 +33,26 @@ function relative(moment) {
   return distance > 0 ? `in ${span(distance)}` : `${span(-distance)} ago`;
 }
 
+// The time zone of times: the reader's own, or the one that the reader has chosen.
+const OWN_ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
+let timeZone = storedZone();
+
+function storedZone() {
+  try {
+    return localStorage.getItem("zone") === "UTC" ? "UTC" : OWN_ZONE;
+  } catch {
+    return OWN_ZONE; // the browser stores nothing
+  }
+}
+
+function day(date) {
+  return date.toLocaleDateString([], { day: "numeric", month: "short", timeZone });
+}
+
 function clock(moment, second) {
   const date = new Date(moment * 1000);
-  const time = date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second, hourCycle: "h23" });
-  if (date.toDateString() === new Date().toDateString()) return time;
-  return `${date.toLocaleDateString([], { day: "numeric", month: "short" })}, ${time}`;
+  const time = date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second, hourCycle: "h23", timeZone });
+  return day(date) === day(new Date()) ? time : `${day(date)}, ${time}`;
 }
 
 function past(moment) {
@@ -60,6 +75,19 @@ function updateTimes(root) {
 
 updateTimes(document);
 setInterval(() => updateTimes(document), 1000);
+
+// The choice of the time zone, at the foot of each page.
+const zones = document.getElementById("zone");
+if (zones) {
+  zones.replaceChildren(...[...new Set([OWN_ZONE, "UTC"])].map((zone) => new Option(zone.replaceAll("_", " "), zone, false, zone === timeZone)));
+  zones.addEventListener("change", () => {
+    timeZone = zones.value;
+    try {
+      localStorage.setItem("zone", timeZone);
+    } catch {} // this page shows it all the same
+    updateTimes(document);
+  });
+}
 
 // Live updates: parts of the page by their id. Opened details stay open, and the focus stays where it is.
 

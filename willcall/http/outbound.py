@@ -3,7 +3,7 @@
 They have the same limits as requests to providers, and cannot reach our own network:
 
 - The guard checks each URL, and the address that is actually connected to, again for every redirect.
-- Headers that the caller adds go only to the origin of the first URL.
+- The caller says which headers each URL gets, again for every redirect.
 - Cookies exist only during the call, and go only to the servers that set them.
 - https is verified, and redirects from https to http are not followed.
 - The limits of time and bytes apply to all redirects together.
@@ -22,7 +22,7 @@ from willcall.http.cookies import Cookies
 from willcall.http.errors import ConnectError, ExchangeError, RefusedAddressError
 from willcall.http.messages import HttpLimits, Request, Response
 from willcall.http.routes import DIRECT, Route
-from willcall.http.urls import RedirectError, escape, redirect_target, same_origin
+from willcall.http.urls import RedirectError, escape, redirect_target
 from willcall.orders.retry_after import retry_after_seconds
 
 #: Most redirects that are followed, one after another.
@@ -65,7 +65,7 @@ class OutboundClient:
         self,
         url: str,
         limits: HttpLimits,
-        headers: Mapping[str, str] | None = None,
+        headers: Callable[[str], Mapping[str, str]] = lambda _: {},
         into: IO[bytes] | None = None,
         *,
         follow_delayed: bool = False,
@@ -74,12 +74,13 @@ class OutboundClient:
     ) -> Response | RequestFailure:
         """Fetch a URL, through ten redirects at most.
 
-        With `into`, the body is written there. A redirect with `Retry-After` is followed only with `follow_delayed`;
-        otherwise it is the response. `may_send` is called before each request, with its URL. `own_route` returns the
-        route of a URL below an address of the configuration, if it has one.
+        `headers` returns those of the request for a URL. With `into`, the body is written there. A redirect with
+        `Retry-After` is followed only with `follow_delayed`; otherwise it is the response. `may_send` is called before
+        each request, with its URL. `own_route` returns the route of a URL below an address of the configuration, if it
+        has one.
         """
         call = _Call(self._guarded, limits, self._guarded.client.budget(limits), Cookies(), into, own_route)
-        url = first = escape(url)
+        url = escape(url)
         seen: set[tuple[str, str | None]] = set()
         for _ in range(REDIRECTS + 1):
             cookies = call.cookies.header(url)
@@ -88,8 +89,8 @@ class OutboundClient:
             seen.add((url, cookies))
             if not may_send(url):
                 return RequestFailure("not permitted by the caller")
-            own = dict(headers or {}) if same_origin(url, first) else {}
-            request = Request("GET", url, headers=own | {"Cookie": cookies} if cookies else own)
+            own = headers(url)
+            request = Request("GET", url, headers={**own, "Cookie": cookies} if cookies else own)
             response = self._send(request, call)
             if not isinstance(response, Response) or not _is_followed(response, follow_delayed=follow_delayed):
                 return response

@@ -1,17 +1,21 @@
 """Read URLs as servers write them: with blanks, non-ASCII letters, fragments, or relative to another one."""
 
 import re
+from collections.abc import Iterator
 from string import punctuation
-from urllib.parse import quote, urljoin, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 
 from idna import IDNAError
 from idna import encode as idna_encode
+from urllib3.util import Url, parse_url
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 #: Scheme and authority. Text before an `@` is not the host; the guard refuses it.
 _AUTHORITY = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*:)?//(?P<authority>[^/?#\\]*)", re.IGNORECASE)
 #: Characters that browsers drop from the middle of a URL.
 _DROPPED = re.compile(r"[\t\r\n]")
+#: Characters that every parser reads alike. Some take a backslash for a slash.
+_UNAMBIGUOUS = re.compile(r"[!-\[\]-~]*")
 
 _Origin = tuple[str | None, str | None, int | None]
 
@@ -29,9 +33,44 @@ def escape(url: str) -> str:
     return quote(url, safe=punctuation, errors="replace")
 
 
-def same_origin(url: str, other: str) -> bool:
-    """Return whether two URLs have the same scheme, host and port."""
-    return url == other or _origin(url) == _origin(other)
+def is_below(url: str, base: str) -> bool:
+    """Return whether a request for a URL is sent to the origin of `base`, and to its path or one below it.
+
+    The path is compared as it is sent, without dot segments. A percent-encoded `..` below the base is refused: servers
+    and proxies decode it, some of them twice.
+    """
+    if not _UNAMBIGUOUS.fullmatch(url):
+        return False
+    try:
+        parts, base_parts = parse_url(url), parse_url(base)
+    except ValueError:
+        return False
+    segments, base_segments = _segments(parts), _segments(base_parts)
+    below = segments[len(base_segments) :]
+    return (
+        parts.auth is None
+        and _origin(parts) == _origin(base_parts)
+        and segments[: len(base_segments)] == base_segments
+        and not leaves_path("/".join(below))
+    )
+
+
+def leaves_path(path: str) -> bool:
+    """Return whether a relative path may lead out of the one before it, by any number of percent-decodings."""
+    return any(
+        segment.partition(";")[0] == ".."  # parameters of a segment, as in `..;a=b/`
+        for decoded in decodings(path)
+        for segment in decoded.replace("\\", "/").split("/")
+    )
+
+
+def decodings(text: str) -> Iterator[str]:
+    """Iterate over a text, and over what each percent-decoding makes of it, until none changes it."""
+    decoded = unquote(text)
+    yield text
+    while decoded != text:
+        text, decoded = decoded, unquote(decoded)
+        yield text
 
 
 def redirect_target(url: str, location: str) -> str:
@@ -56,12 +95,12 @@ def redirect_target(url: str, location: str) -> str:
     return urlunsplit(parts._replace(fragment=""))
 
 
-def _origin(url: str) -> _Origin:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme, parts.hostname, parts.port or _DEFAULT_PORTS.get(parts.scheme)
-    except ValueError:
-        return None, None, None
+def _origin(parts: Url) -> _Origin:
+    return parts.scheme, parts.host, parts.port or _DEFAULT_PORTS.get(parts.scheme or "")
+
+
+def _segments(parts: Url) -> list[str]:
+    return (parts.path or "").rstrip("/").split("/")
 
 
 def _decoded(location: str) -> str:

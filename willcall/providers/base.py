@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol
 
 from willcall.http.messages import HttpLimits, Request, Response
 from willcall.http.routes import DIRECT, Route
+from willcall.http.urls import is_below
 from willcall.orders.model import Ticket
 from willcall.orders.outcomes import Outcome, Throttled, Unauthorized, Unavailable
 from willcall.orders.policy import PollPolicy, Rate
@@ -203,7 +204,11 @@ class Account:
 
     def is_own_url(self, url: str) -> bool:
         """Return whether a URL is the provider's, so that it may be sent the account's credentials."""
-        return url.startswith(f"{self.credentials.base_url}/")
+        return is_below(url, self.credentials.base_url)
+
+    def may_send(self, request: Request) -> bool:
+        """Return whether a request stays below `base_url`, or is one for an access token."""
+        return self.is_own_url(request.url) or request in self.token_requests().values()
 
     def for_user(self, credentials: Mapping[str, str]) -> "Account":
         """Return the account with the credentials of one user in place of its own.

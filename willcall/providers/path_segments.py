@@ -2,6 +2,8 @@
 
 from urllib.parse import quote
 
+from willcall.http.urls import leaves_path
+
 #: Longest segment, in characters.
 _LONGEST = 255
 
@@ -15,8 +17,10 @@ def check_path_segment(value: str) -> str:
         raise ValueError("must not be empty")
     if len(value) > _LONGEST:
         raise ValueError(f"must not be longer than {_LONGEST} characters")
-    if value in {".", ".."} or any(
-        character in "/\\" or character.isspace() or not character.isprintable() for character in value
+    if (
+        value == "."
+        or leaves_path(value)
+        or any(character in "/\\" or character.isspace() or not character.isprintable() for character in value)
     ):
         raise ValueError("must be one path segment: no slash, blank or control character")
     return value

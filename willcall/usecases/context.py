@@ -42,7 +42,12 @@ class Context:
     implausible_hints: ImplausibleHints = field(default_factory=ImplausibleHints)
 
     def exchange(self, account: Account, request: Request) -> Response | Unavailable | Malformed:
-        """Send a request to a provider and time it."""
+        """Send a request to a provider and time it.
+
+        Raises ValueError for one that leaves the account's `base_url`, which is a bug: it may have credentials.
+        """
+        if not account.may_send(request):
+            raise ValueError(f"a request of {account.key} leaves base_url")
         with self.meters.time_request(account.key):
             return self.http.exchange(account, request)
 

@@ -150,16 +150,13 @@ def _download(
     context: Context, account: Account | None, order_id: str, url: str, seconds: float, *, follow_delayed: bool
 ) -> TicketFile | _Failure:
     gate = _TokenGate(context, account, order_id)
-    headers = {"Accept": "application/pdf, */*;q=0.5"}
-    if account and gate.is_provider(url):
-        headers |= account.credentials.document_headers()
     try:
         with context.documents.draft() as draft:
             limits = replace(_LIMITS, total_timeout=seconds)
             response = context.outbound.get(
                 url,
                 limits,
-                headers,
+                gate.headers,
                 into=draft,
                 follow_delayed=follow_delayed,
                 may_send=gate.take_token,
@@ -188,7 +185,12 @@ class _TokenGate:
 
     def is_provider(self, url: str) -> bool:
         """Return whether a request goes to the provider's API, with credentials and a token."""
-        return self._account is not None and url.startswith(f"{self._account.credentials.base_url}/")
+        return self._account is not None and self._account.is_own_url(url)
+
+    def headers(self, url: str) -> Mapping[str, str]:
+        """Return the headers of a request, which have the account's credentials if it goes to the provider."""
+        own = self._account.credentials.document_headers() if self._account and self.is_provider(url) else {}
+        return {"Accept": "application/pdf, */*;q=0.5", **own}
 
     def own_route(self, url: str) -> Route | None:
         """Return how the account reaches the provider, for a request that goes there."""

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.integration.usecases.conftest import Setup, System
+from willcall.http.messages import Request, Response
 from willcall.orders.model import Money, Order, Status
 from willcall.orders.ticket_identity import provider_ticket_id
 from willcall.simulator.script import AccountScript, OrderScript
@@ -220,3 +221,16 @@ def test_orders_of_one_user_share_the_responses_of_one_conversation(make_system:
     second = second if second.status is Status.FULFILLED else h.poll("ord-2")
     assert (second.status, len(uids(second))) == (Status.FULFILLED, 2)
     assert uids(first).isdisjoint(uids(second))
+
+
+def test_a_request_that_leaves_base_url_is_not_sent(make_system: Setup) -> None:
+    h = make_system()
+    for account in h.context.accounts.values():
+        base = account.credentials.base_url
+        assert isinstance(h.context.exchange(account, Request("GET", f"{base}/orders")), Response)
+        for request in (Request("GET", f"{base}/../other"), Request("GET", "https://other.example/")):
+            with pytest.raises(ValueError, match="leaves base_url") as refused:
+                h.context.exchange(account, request)
+            assert "other" not in str(refused.value)
+        for token_request in account.token_requests().values():
+            assert isinstance(h.context.exchange(account, token_request), Response)

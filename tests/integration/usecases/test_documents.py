@@ -400,6 +400,24 @@ def test_only_documents_of_the_provider_get_credentials_and_take_a_token(
     assert len(own.requests) == 2
 
 
+def test_a_redirect_out_of_the_providers_path_gets_no_credentials(make_system: Setup, serve: Serve) -> None:
+    h = make_system()
+
+    def script(server: Server, connection: socket.socket) -> None:
+        while request := server.hear(connection):
+            own = request.startswith(b"GET /api/eticket ")
+            connection.sendall(whole(b"", "302 Found", "Location: ../other/eticket") if own else whole(PDF))
+
+    own = serve(script)
+    account = h.context.accounts["paylogic/default"]
+    mine = replace(account, credentials=account.credentials.model_copy(update={"base_url": own.url + "/api"}))
+    urls = [own.url + "/api/eticket", own.url + "/api/%2e%2e/eticket"]
+    assert module.download_missing(h.context, mine, "ord-1", tickets(*urls).tickets, 5).missing == 0
+    authorized = {request.split()[1]: b"Authorization: Basic " in request for request in own.requests}
+    # A percent-encoded parent is no path of the provider's API, so its first request has no credentials either.
+    assert authorized == {b"/api/eticket": True, b"/other/eticket": False, b"/api/%2E%2E/eticket": False}
+
+
 def at_own_address(h: System, url: str) -> Account:
     """Tiqets' account, as if its documents' server were the provider's own."""
     account = h.context.accounts["tiqets/default"]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from willcall.http.messages import Request, Response
+from willcall.http.urls import is_below
 from willcall.orders.model import DocumentKind, OrderDocument, Ticket
 from willcall.orders.outcomes import Issued, Malformed, NotReady, Outcome, PartlyIssued
 from willcall.orders.ticket_admissions import count_admissions
@@ -66,7 +67,7 @@ class Inquiry:
 
     def may_get(self, address: str | None) -> bool:
         """Return whether a link leads to the API, which alone gets the account's credentials."""
-        return address is not None and address.startswith(f"{self.credentials.base_url}/")
+        return address is not None and is_below(address, self.credentials.base_url)
 
     def known(self, uid: str | None) -> PaylogicTicket | None:
         """Return a ticket of an open order that an earlier attempt has read."""

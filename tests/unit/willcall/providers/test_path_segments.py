@@ -8,7 +8,11 @@ from willcall.providers.path_segments import check_path_segment, path_segment
 
 
 @pytest.mark.parametrize(
-    "value", ["", " ", ".", "..", "a/b", "../a", "a\\b", "a b", "a\n", "\x00", "\ud800", "a" * 256]
+    "value",
+    [
+        *("", " ", ".", "..", "a/b", "../a", "a\\b", "a b", "a\n", "\x00", "\ud800", "a" * 256),
+        *("%2e%2e", "%252E.", "a%2f..%2Fb", "..%5c", "..;a"),
+    ],
 )
 def test_a_value_that_could_leave_its_path_segment_is_rejected(value: str) -> None:
     with pytest.raises(ValueError, match=r"^must ") as refused:

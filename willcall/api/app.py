@@ -31,6 +31,7 @@ from willcall.api.metrics_collector import Queues
 from willcall.api.middleware import WORKER_THREADS, RequestMiddleware
 from willcall.api.openapi import DESCRIPTION, VERSION, install_openapi, responses
 from willcall.api.problems import ProblemType
+from willcall.api.rejected_keys import RejectedKeys
 from willcall.api.request_body import BodyReceiver
 from willcall.api.request_models import Batch, Look, Override, Pause, Redeliveries, Trigger
 from willcall.api.security import Access, DocumentationGuard, Role, require
@@ -73,7 +74,8 @@ def create_api(
     app.state.body_receiver = BodyReceiver()
     app.state.readiness = health.ReadinessChecks(checks)
     app.state.feed_waiters = FeedWaiters(context.stores.events.any_after)
-    app.state.metrics = metrics.registry(current, queues)
+    app.state.rejected_keys = RejectedKeys()
+    app.state.metrics = metrics.registry(current, queues, app.state.rejected_keys.counter)
     app.add_middleware(PageCompression)
     app.add_middleware(DocumentationGuard)
     problems.install_error_handlers(app)

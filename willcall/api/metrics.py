@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter
 from prometheus_client.exposition import generate_latest
 from starlette.responses import Response
 
@@ -18,10 +18,11 @@ from willcall.usecases.context import Context
 router = APIRouter(tags=["health"])
 
 
-def registry(current: Callable[[], Context], queues: Queues) -> CollectorRegistry:
+def registry(current: Callable[[], Context], queues: Queues, rejected_keys: Counter) -> CollectorRegistry:
     found = CollectorRegistry()
     found.register(current().meters.registry)
     found.register(MetricsCollector(current, queues))
+    found.register(rejected_keys)
     return found
 
 

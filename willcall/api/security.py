@@ -9,14 +9,18 @@ from hmac import compare_digest
 from ipaddress import ip_address
 from typing import Annotated, Any
 
+import structlog
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import SecretStr
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from willcall.api.problems import ProblemError, ProblemType
+from willcall.api.rejected_keys import KeyKind
 from willcall.config.settings import ApiSettings
 from willcall.orders.history import Actor
+
+log = structlog.get_logger(__name__)
 
 bearer = HTTPBearer(
     auto_error=False, scheme_name="key", description="One of `api.keys`, or a client's key for its own orders."
@@ -110,7 +114,7 @@ def require(*roles: Role) -> Callable[..., Coroutine[Any, Any, None]]:
 
     async def check(request: Request, credentials: Credentials) -> None:
         access: Access = request.app.state.access
-        principal = _identify(request, access, credentials)
+        principal = await _identify(request, access, credentials)
         if access and principal.role not in roles:
             raise ProblemError(ProblemType.FORBIDDEN, f"this call is not for the key of {_KINDS[principal.role]}")
         request.state.principal, request.state.actor = principal, principal.actor
@@ -175,13 +179,25 @@ def _is_loopback(host: str) -> bool:
     return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
-def _identify(request: Request, access: Access, credentials: HTTPAuthorizationCredentials | None) -> Principal:
+async def delay_rejection(request: Request) -> None:
+    """Wait before a wrong key is answered, without keeping anybody else from a slot."""
+    request.scope["slot"].leave()
+    await request.app.state.rejected_keys.delay(_address(request))
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
+
+
+async def _identify(request: Request, access: Access, credentials: HTTPAuthorizationCredentials | None) -> Principal:
     if not access:
         _require_this_machine(request)
         return BACKEND
     several = len(request.headers.getlist("Authorization")) > 1  # of which a proxy may change the order
     principal = access.identify(credentials.credentials) if credentials and not several else None
     if principal is None:
+        if credentials:
+            await _reject_key(request)
         what = "only one key is accepted" if several else "the key is not valid" if credentials else "a key is required"
         raise ProblemError(
             ProblemType.UNAUTHORIZED,
@@ -189,6 +205,13 @@ def _identify(request: Request, access: Access, credentials: HTTPAuthorizationCr
             headers={"WWW-Authenticate": "Bearer"},
         )
     return principal
+
+
+async def _reject_key(request: Request) -> None:
+    """Count a wrong key, log it unless there are too many, and delay the answer."""
+    if request.app.state.rejected_keys.record(KeyKind.API, _address(request)):
+        log.warning("key rejected", client=_address(request))
+    await delay_rejection(request)
 
 
 def _require_this_machine(request: Request) -> None:

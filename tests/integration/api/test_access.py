@@ -42,11 +42,11 @@ def test_every_call_but_the_probes_needs_one_of_the_keys(api: Running) -> None:
         ("GET", "/v1/events"),
         ("POST", "/v1/accounts/tiqets/default/pause"),
     ]
-    for method, path in calls:
-        for key in (None, "wrong", KEY[:-1], f"{KEY}x"):
-            answer = api.call(method, path, key=key)
-            problem(answer, 401, "unauthorized")
-            assert answer.headers["WWW-Authenticate"] == "Bearer"
+    wrong = ["wrong", KEY[:-1], f"{KEY}x"]
+    for (method, path), key in [*((call, None) for call in calls), *zip(calls, wrong * 3, strict=False)]:
+        answer = api.call(method, path, key=key)
+        problem(answer, 401, "unauthorized")
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
     problem(api.get("/v1/orders", key=None, headers={"Authorization": f"Basic {KEY}"}), 401, "unauthorized")
     two = (
         f"GET /v1/orders HTTP/1.1\r\nHost: willcall\r\nAuthorization: Bearer {KEY}\r\nAuthorization: Bearer {OTHER_KEY}"
@@ -55,6 +55,18 @@ def test_every_call_but_the_probes_needs_one_of_the_keys(api: Running) -> None:
     assert api.get("/v1/orders", key=OTHER_KEY).status_code == 200
     assert api.get("/healthz", key=None).json() == {"status": "ok"}
     assert api.get("/readyz", key=None).json()["ready"]
+
+
+def test_wrong_keys_are_counted_logged_by_address_and_never_shown(redis_server: EmbeddedRedis, tmp_path: Path) -> None:
+    with running(tmp_path, redis_server.url, KEY) as api:
+        for key in ("guess-1", "guess-2", None):
+            problem(api.get("/v1/orders", key=key), 401, "unauthorized")
+        assert api.get("/v1/orders").status_code == 200
+        assert 'willcall_rejected_keys_total{where="api"} 2.0' in api.get("/metrics").text
+        rejected = [line for line in api.log.splitlines() if "key rejected" in line]
+        assert len(rejected) == 2
+        assert all('"client": "127.0.0.1"' in line for line in rejected)
+        assert "guess" not in api.log
 
 
 def test_without_keys_this_machine_is_served_but_no_web_page(keyless: Running) -> None:

@@ -7,7 +7,7 @@ from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from willcall.api.board.sessions import SESSION_LIFETIME, FailedLogins, Session, Sessions
+from willcall.api.board.sessions import SESSION_LIFETIME, Session, Sessions
 from willcall.api.security import Principal, Role, is_addressed_to_loopback, is_from_this_machine
 from willcall.config.settings import ApiSettings
 from willcall.stores.sessions import SessionStore
@@ -42,7 +42,6 @@ class BoardAccess:
         """`ended` stores the sessions that were logged out; `exposed`: the API can be reached beyond loopback."""
         self.sessions = Sessions(settings.operator_keys_by_name)
         self._ended = ended
-        self.failed_logins = FailedLogins()
         self._public_host = urlsplit(settings.public_url or "").netloc or None
         closed = exposed or settings.keys or settings.clients
         self.mode = AccessMode.LOGIN if settings.all_operator_keys else AccessMode.CLOSED if closed else AccessMode.OPEN

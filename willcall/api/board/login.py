@@ -17,6 +17,8 @@ from willcall.api.board.access import (
 from willcall.api.board.errors import BoardRoute
 from willcall.api.board.forms import Form, safe_redirect_path
 from willcall.api.board.rendering import page
+from willcall.api.rejected_keys import KeyKind, RejectedKeys
+from willcall.api.security import delay_rejection
 
 log = structlog.get_logger(__name__)
 
@@ -50,24 +52,27 @@ async def login(request: Request, access: LoginDep, form: Form) -> Response:
     back, client = safe_redirect_path(form.get("back")), request.client.host if request.client else ""
     session = access.sessions.open(form.get("key", "").strip())
     if session is None:
-        return _refused(request, access, client, back)
+        return await _refused(request, client, back)
     log.info("login", client=client)
     entered = _go(back)
     set_cookie(request, entered, SESSION_COOKIE, session)
     return entered
 
 
-def _refused(request: Request, access: BoardAccess, client: str, back: str) -> Response:
-    """Log a wrong key, but only some per minute, so that the log cannot be flooded."""
-    if access.failed_logins.exhausted(client):
-        error = "Too many wrong keys. The correct key works at any time."
-        response = page(request, "login.html", HTTPStatus.TOO_MANY_REQUESTS, back=back, error=error)
-        response.headers["Retry-After"] = "60"
-        return response
-    access.failed_logins.record(client)
-    log.warning("login rejected", client=client)
-    error = "That operator key is not valid."
-    return page(request, "login.html", HTTPStatus.FORBIDDEN, back=back, error=error)
+async def _refused(request: Request, client: str, back: str) -> Response:
+    """Log a wrong key, but only some per minute, so that the log cannot be flooded. Answer later and later."""
+    rejected_keys: RejectedKeys = request.app.state.rejected_keys
+    logged = rejected_keys.record(KeyKind.LOGIN, client)
+    if logged:
+        log.warning("login rejected", client=client)
+    await delay_rejection(request)
+    if logged:
+        error = "That operator key is not valid."
+        return page(request, "login.html", HTTPStatus.FORBIDDEN, back=back, error=error)
+    error = "Too many wrong keys. The correct key works at any time."
+    response = page(request, "login.html", HTTPStatus.TOO_MANY_REQUESTS, back=back, error=error)
+    response.headers["Retry-After"] = "60"
+    return response
 
 
 @router.post("/logout")

@@ -3,12 +3,10 @@
 A session ends after 12 hours, by logging out (see `access.BoardAccess`), or with the key that opened it.
 """
 
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from secrets import token_bytes, token_hex
-from time import monotonic
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from pydantic import SecretStr
@@ -17,11 +15,7 @@ from willcall.api.security import Keys
 
 #: Seconds.
 SESSION_LIFETIME = 12 * 3_600
-#: Wrong keys per client and minute that are logged.
-LOGGED_FAILURES = 10
 _MINUTE = 60.0
-#: Clients that are remembered; the earliest are dropped first.
-_CLIENTS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,28 +56,6 @@ class Sessions:
     def read_flash(self, message: str) -> str | None:
         """Return the text of a message, or `None` if it is not valid."""
         return _read(self._flash_signer, message, _MINUTE)
-
-
-class FailedLogins:
-    """Counts wrong keys per client, to limit what is logged.
-
-    A correct key is never refused: behind a proxy all clients share an address, so a guesser could lock everyone out.
-    The length of the keys makes guessing hopeless (`config.settings.SHORTEST_OPERATOR_KEY`), not a limit on attempts.
-    """
-
-    def __init__(self, now: Callable[[], float] = monotonic) -> None:
-        self._now = now
-        self._failed: dict[str, deque[float]] = {}
-
-    def exhausted(self, client: str) -> bool:
-        """Return whether the client has used up its logged failures of the last minute."""
-        failed = self._failed.get(client)
-        return failed is not None and len(failed) == LOGGED_FAILURES and self._now() - failed[0] < _MINUTE
-
-    def record(self, client: str) -> None:
-        if client not in self._failed and len(self._failed) >= _CLIENTS:
-            del self._failed[next(iter(self._failed))]
-        self._failed.setdefault(client, deque(maxlen=LOGGED_FAILURES)).append(self._now())
 
 
 def _signer(secret: bytes, purpose: str) -> URLSafeTimedSerializer:

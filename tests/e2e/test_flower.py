@@ -3,6 +3,7 @@
 import json
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -235,6 +236,27 @@ def test_workers_send_task_events_only_while_flower_runs(deployment: Setup) -> N
     wait_until(lambda: "{task} enabled" in log(system, "worker"))
     flower.terminate()
     wait_until(lambda: "{task} disabled" in log(system, "worker"))
+
+
+def test_without_a_password_it_answers_only_to_names_of_this_machine(deployment: Setup) -> None:
+    system = deployment({"tiqets/default": {}})
+    system.start("flower", "--port", str(system.flower_port))
+
+    def status(path: str, host: str) -> int | None:
+        with suppress(ConnectionError):
+            connection = HTTPConnection("127.0.0.1", system.flower_port, timeout=30)
+            try:
+                connection.request("GET", path, headers={"Host": host})
+                return connection.getresponse().status
+            finally:
+                connection.close()
+        return None
+
+    wait_until(lambda: status("/healthcheck", "localhost") is not None)
+    for path in ("/", "/tasks", "/metrics", "/api/tasks", "/static/css/flower.css"):
+        assert [status(path, name) for name in ("evil.example", f"evil.example:{system.flower_port}")] == [421, 421]
+    for name in ("localhost", f"127.0.0.1:{system.flower_port}", "[::1]"):
+        assert status("/tasks", name) == 200
 
 
 @pytest.mark.parametrize(

@@ -168,7 +168,12 @@ def is_from_this_machine(request: Request) -> bool:
 
 def is_addressed_to_loopback(request: Request) -> bool:
     """Return whether a request is addressed to a loopback name, which browsers trust like https."""
-    return _LOOPBACK_HOST.fullmatch(request.headers.get("host", "")) is not None
+    return is_loopback_host(request.headers.get("host", ""))
+
+
+def is_loopback_host(header: str) -> bool:
+    """Return whether a `Host` header has a loopback name or address."""
+    return _LOOPBACK_HOST.fullmatch(header) is not None
 
 
 def _is_loopback(host: str) -> bool:

@@ -1,16 +1,19 @@
 """Flower, the dashboard of tasks and workers. It is read-only and shows no secrets."""
 
 import os
-from collections.abc import Collection, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Mapping, MutableMapping
+from http import HTTPStatus
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 from flower import urls
+from flower.app import Flower
 from flower.views import BaseHandler
 from flower.views.monitor import Metrics
+from tornado.httputil import HTTPServerRequest
 from tornado.ioloop import IOLoop, PeriodicCallback
-from tornado.web import authenticated
+from tornado.web import ErrorHandler, authenticated
 
 from tasks.queues import queue_names
 from willcall.api.server import loopback_only
@@ -22,6 +25,7 @@ from willcall.runtime.live_config import LiveConfig
 from willcall.setting_types.files import SecretFile
 from workers.app import create_app
 from workers.backlog import BacklogReader
+from workers.host_header import accepts_host
 from workers.logs import configure_logging
 from workers.reload import follow, follow_queues
 from workers.startup import refuse_unusable_servers
@@ -47,6 +51,8 @@ def run_flower(live: LiveConfig, address: str, port: int) -> None:
     app = create_app(live.config)
     follow(live, app, redactor)
     urls.handlers.insert(0, (r"/metrics", _Metrics))
+    if not _has_password(os.environ):
+        Flower.find_handler = _host_checker(address)
     if "FLOWER_BROKER_API" not in os.environ:  # RabbitMQ's management API says more
         backlogs = BacklogReader(app, queue_names(live.config))
         follow_queues(live, backlogs)
@@ -81,6 +87,18 @@ def _has_password(environment: Mapping[str, str]) -> bool:
     if not all(name and password and (name + password).isascii() for name, _, password in users):
         raise ConfigError([FieldError(PASSWORDS, "must be name:password in ASCII, several separated by commas")])
     return bool(users or environment.get("FLOWER_AUTH"))
+
+
+def _host_checker(address: str) -> Callable[..., Any]:
+    """Return the method of Flower's application that rejects requests for another host than this machine."""
+    find_handler = Flower.find_handler
+
+    def find_handler_for_host(flower: Flower, request: HTTPServerRequest, **options: Any) -> Any:
+        if accepts_host(request.headers.get("Host", ""), address):
+            return find_handler(flower, request, **options)
+        return flower.get_handler_delegate(request, ErrorHandler, {"status_code": HTTPStatus.MISDIRECTED_REQUEST})
+
+    return find_handler_for_host
 
 
 class _Broker:

@@ -29,6 +29,14 @@ def test_metrics_are_served_until_the_end_of_the_block(registry: CollectorRegist
         requests.get(f"http://{HOST}:{port}/metrics", timeout=60)
 
 
+def test_a_page_that_names_itself_as_this_machine_reads_nothing(registry: CollectorRegistry) -> None:
+    with metrics_server(registry, HOST, free_port()) as address:
+        for name in ("evil.example", "localhost.evil.example", ""):
+            answer = requests.get(f"http://{address}/metrics", headers={"Host": name}, timeout=60)
+            assert (answer.status_code, "polls_total" in answer.text) == (421, False)
+        assert requests.get(f"http://{address}/metrics", headers={"Host": "localhost"}, timeout=60).ok
+
+
 def test_if_the_port_is_in_use_the_next_free_one_is_used(registry: CollectorRegistry) -> None:
     first = free_port()
     with ExitStack() as stack:

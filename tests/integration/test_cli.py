@@ -283,6 +283,34 @@ def test_orders_with_undelivered_callbacks_or_missing_documents_are_listed_oldes
     assert [order["id"] for order in json_lines] == ["ord-2", "ord-1"]
 
 
+def test_json_of_late_orders_says_since_when_which_host_and_its_last_answer(willcall: Willcall, redis: "Redis") -> None:
+    for order_id in ("ord-1", "ord-2"):
+        willcall(*submit(order_id, order_id, "--callback-url", "https://backend.example/hooks"))
+        assert willcall("cancel", order_id).code == 0
+    for event_id, number in (("evt_before", 1), (redis.hget(keys.delivery("ord-1"), "event"), 2)):
+        redis.lpush(keys.delivery_attempts("ord-1"), json.dumps([number, event_id, "order.cancelled", 503, "", 60]))
+    redis.lpush(keys.delivery_attempts("ord-2"), json.dumps([1, "evt_before", "order.pending", 200, "", None]))
+    redis.zadd(keys.FETCHES_PENDING, {"ord-3": 1_000})
+    redis.zadd(keys.FETCHES_DUE, {"ord-3": 2_000})
+    redis.hset(keys.fetch("ord-3"), mapping={"tries": 1, "why": "HTTP 404"})
+    willcall(*submit("ord-3", "3"))
+    redis.set(keys.tickets("ord-3"), json.dumps([{"kind": "pdf", "url": "https://files.example/1.pdf"}]))
+    first, second = willcall("orders", "--undelivered", "--json").lines
+    assert (first["host"], first["last_answer"]) == ("backend.example", "HTTP 503")
+    assert (second["host"], second["last_answer"]) == ("backend.example", None), "of an event before"
+    assert first["since"] >= first["finished_at"]
+    (lacking,) = willcall("orders", "--documents", "--json").lines
+    assert (lacking["since"], lacking["hosts"]) == ("1970-01-01T00:00:01Z", ["files.example"])
+    assert lacking["last_answer"] == "HTTP 404"
+
+
+def test_json_of_orders_that_need_attention_says_since_when(willcall: Willcall, redis: "Redis") -> None:
+    willcall(*submit("ord-1", "1"))
+    assert [order["attention_at"] for order in willcall("orders", "--json").lines] == [None]
+    redis.hset(keys.order("ord-1"), mapping={"attention": "malformed", "attention_at": 1_000})
+    assert [order["attention_at"] for order in willcall("orders", "--json").lines] == ["1970-01-01T00:00:01Z"]
+
+
 def test_overdue_orders_are_listed_the_longest_overdue_first(willcall: Willcall, redis: "Redis") -> None:
     file_orders(redis, "soon", "late", "later")
     order = SubmitOrder(provider="tiqets", account="old", reference="1", id="elsewhere").order()

@@ -317,6 +317,16 @@ class DeliveryStore:
             pipe.hget(self._recipients.delivery(subject), "host")
         return [host or "" for host in pipe.execute()]
 
+    def latest_attempts(self, subjects: Sequence[str]) -> list[DeliveryAttempt | None]:
+        """Return the last attempt to deliver each subject's latest event, `None` if there was none yet."""
+        pipe = self._redis.pipeline(transaction=False)
+        for subject in subjects:
+            pipe.hget(self._recipients.delivery(subject), "event")
+            pipe.lindex(self._recipients.attempts(subject), 0)
+        found = iter(pipe.execute())
+        latest = [(event, _try(line)) if line else None for event, line in zip(found, found, strict=True)]
+        return [each[1] if each and each[0] == each[1].event_id else None for each in latest]
+
     def last_answers(self, subjects: Sequence[str], attempts: int) -> list[int | None]:
         """Return the HTTP status that all of the last attempts for each subject's latest event got.
 

@@ -8,6 +8,7 @@ from willcall.orders.callbacks import CALLBACK_LATE_AFTER
 from willcall.orders.model import Order
 from willcall.orders.ticket_documents import given_up_reasons, missing_document_urls
 from willcall.orders.urls import web_host
+from willcall.stores.deliveries import DeliveryAttempt
 from willcall.stores.document_fetches import FetchProgress
 from willcall.stores.listing import OrderFilter
 from willcall.stores.registry import Stores
@@ -26,7 +27,8 @@ class OverdueOrder:
     """An order with something overdue since a moment (epoch seconds), and the hosts that it depends on.
 
     An overdue poll depends on its account and names no host. `fetching`: why documents are missing and when they are
-    fetched next. `given_up`: why they are no longer fetched.
+    fetched next. `given_up`: why they are no longer fetched. `last_answer`: what the last attempt to deliver the
+    callback or to fetch the documents came to, if there was one.
     """
 
     order: Order
@@ -34,6 +36,7 @@ class OverdueOrder:
     hosts: Sequence[str]
     fetching: FetchProgress | None = None
     given_up: str | None = None
+    last_answer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,8 @@ def pending_alerts(stores: Stores, now: float) -> PendingAlerts | None:
     if pending.oldest_at is None or pending.oldest is None:
         return None
     late = pending.waited(now) >= CALLBACK_LATE_AFTER
-    return PendingAlerts(pending.count, pending.oldest, pending.oldest_at, late, _last_answer(stores, pending.oldest))
+    (latest,) = stores.ops_deliveries.latest_attempts([pending.oldest])
+    return PendingAlerts(pending.count, pending.oldest, pending.oldest_at, late, _answer(latest))
 
 
 def overdue_orders(
@@ -89,13 +93,15 @@ def overdue_orders(
     ids = [order_id for order_id, _ in entries]
     orders = stores.orders.get_many(ids)
     fetching = stores.fetches.progress(ids) if kind is OverdueKind.DOCUMENTS else [None] * len(ids)
-    found = [
-        OverdueOrder(order, since, hosts, progress, None if progress else _given_up(order, kind))
-        for order, (_, since), hosts, progress in zip(
-            orders, entries, _hosts(stores, orders, ids, kind), fetching, strict=True
-        )
-        if order
-    ]
+    attempts = stores.deliveries.latest_attempts(ids) if kind is OverdueKind.UNDELIVERED else [None] * len(ids)
+    found = []
+    for order, (_, since), hosts, progress, attempt in zip(
+        orders, entries, _hosts(stores, orders, ids, kind), fetching, attempts, strict=True
+    ):
+        if order:
+            given_up = None if progress else _given_up(order, kind)
+            answer = _answer(attempt) or (progress.why if progress else given_up)
+            found.append(OverdueOrder(order, since, hosts, progress, given_up, answer))
     return OverdueOrders(found, count)
 
 
@@ -125,10 +131,8 @@ def _document_hosts(order: Order) -> list[str]:
     return sorted({host for url in missing_document_urls(order.tickets) if (host := web_host(url))})
 
 
-def _last_answer(stores: Stores, subject: str) -> str | None:
-    """Return the result of the last attempt to deliver the subject's latest event."""
-    delivery, tries = stores.ops_deliveries.get(subject), stores.ops_deliveries.attempts(subject)
-    if not delivery or not tries or tries[-1].event_id != delivery.event_id:
+def _answer(attempt: DeliveryAttempt | None) -> str | None:
+    """Return what a backend or an operator's server answered, or why it did not."""
+    if attempt is None:
         return None
-    made = tries[-1]
-    return f"HTTP {made.http_status}" if made.http_status else made.why
+    return f"HTTP {attempt.http_status}" if attempt.http_status else attempt.why

@@ -60,7 +60,7 @@ def doctor(
     else:
         console = stdout_console()
         console.print(results_table(results))
-        console.print(f"\n{summarize(results)}")
+        console.print(f"\n{summarize(results, complete=not (kind or only))}")
     raise typer.Exit(code)
 
 

@@ -8,13 +8,12 @@ import typer
 
 from willcall.cli.bootstrap import open_config, open_stores
 from willcall.cli.output.console import print_json_line, print_note, stdout_console
-from willcall.cli.output.orders_table import orders_table, overdue_table
+from willcall.cli.output.orders_table import orders_table, overdue_table, overdue_to_json, row_to_json
 from willcall.cli.output.styles import WIDE
 from willcall.cli.parameters import parse_time
 from willcall.config import Config
 from willcall.orders.errors import UnknownAccountError
 from willcall.orders.model import Status
-from willcall.orders.serialization import order_to_json
 from willcall.providers.registry import ADAPTERS
 from willcall.stores.listing import ListingPage, OrderFilter
 from willcall.stores.registry import Stores
@@ -118,7 +117,7 @@ def _print_notes(query: OrderFilter, page: ListingPage, limit: int, *, as_json: 
 def _print_page(config: Config, stores: Stores, page: ListingPage, *, as_json: bool) -> None:
     if as_json:
         for order in page.orders:
-            print_json_line(order_to_json(order))
+            print_json_line(row_to_json(order))
     elif page.orders:
         console = stdout_console()
         stopped = stopped_accounts(stores, config.accounts, {order.account_key for order in page.orders})
@@ -128,7 +127,7 @@ def _print_page(config: Config, stores: Stores, page: ListingPage, *, as_json: b
 def _print_overdue(found: OverdueOrders, now: float, limit: int, *, as_json: bool) -> None:
     if as_json:
         for overdue in found.orders:
-            print_json_line(order_to_json(overdue.order))
+            print_json_line(overdue_to_json(overdue))
     elif found.orders:
         stdout_console().print(overdue_table(found.orders, now))
     else:

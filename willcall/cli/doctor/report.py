@@ -37,8 +37,8 @@ def results_table(results: Sequence[CheckResult]) -> Table:
     return table
 
 
-def summarize(results: Sequence[CheckResult]) -> str:
-    """Return the numbers of findings in a sentence."""
+def summarize(results: Sequence[CheckResult], *, complete: bool = True) -> str:
+    """Return the numbers of findings in a sentence. `complete`: all checks were run."""
     levels = Counter(finding.level for result in results for finding in result.findings)
     needs = "needs" if levels[Level.ERROR] == 1 else "need"
     parts = {
@@ -48,7 +48,11 @@ def summarize(results: Sequence[CheckResult]) -> str:
         Level.WARNING: format_count(levels[Level.WARNING], "warning"),
     }
     summary = ", ".join(text for level, text in parts.items() if levels[level])
-    return f"{summary}." if summary else "Everything is healthy."
+    if summary:
+        return f"{summary}."
+    return (
+        "Everything is healthy." if complete else f"{format_count(len(results), 'check')} passed; others were not run."
+    )
 
 
 def results_to_json(results: Sequence[CheckResult]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
-"""Tables of orders."""
+"""Orders as tables and as JSON."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from rich.table import Table
 from rich.text import Text
@@ -8,6 +9,7 @@ from rich.text import Text
 from willcall.cli.output.console import strip_control_characters
 from willcall.cli.output.styles import STATUS_STYLES, WIDE, plain_table
 from willcall.orders.model import Order
+from willcall.orders.serialization import order_to_json, rfc3339
 from willcall.views.formatting import describe_fetch, format_duration, format_relative
 from willcall.views.overdue import OverdueOrder
 
@@ -69,6 +71,22 @@ def overdue_table(orders: Sequence[OverdueOrder], now: float) -> Table:
             *([Text("\n").join(_hosts_and_reasons(overdue, now))] if hosts else []),
         )
     return table
+
+
+def row_to_json(order: Order) -> dict[str, Any]:
+    """Return an order of a list as JSON, with the time since which it needs attention."""
+    return {**order_to_json(order), "attention_at": rfc3339(order.attention_at)}
+
+
+def overdue_to_json(overdue: OverdueOrder) -> dict[str, Any]:
+    """Return an overdue order as JSON: since when, the hosts that it depends on, and their last answer."""
+    return {
+        **row_to_json(overdue.order),
+        "since": rfc3339(overdue.since),
+        "host": overdue.hosts[0] if overdue.hosts else None,
+        "hosts": list(overdue.hosts),
+        "last_answer": overdue.last_answer,
+    }
 
 
 def _hosts_and_reasons(overdue: OverdueOrder, now: float) -> Iterator[Text]:

@@ -41,10 +41,11 @@ def list_accounts(
         for document in [*map(row_to_json, rows), *starmap(unconfigured_to_json, unconfigured.items())]:
             print_json_line(document)
     elif rows or unconfigured:
-        table = accounts_table(rows, now, beat=bool(stores.processes.running("beat")))
+        console = stdout_console()
+        table = accounts_table(rows, now, console.width, beat=bool(stores.processes.running("beat")))
         for key, summary in unconfigured.items():
             add_unconfigured(table, key, summary)
-        stdout_console().print(table)
+        console.print(table)
 
 
 def _delayed_messages(config: Config) -> Mapping[str, DelayedStats]:

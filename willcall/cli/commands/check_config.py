@@ -31,7 +31,7 @@ def check_config() -> None:
     if config.accounts:
         table = plain_table()
         for title in ("account", "rate", "polling", "for at most"):
-            table.add_column(title, overflow="fold")
+            table.add_column(title)
         for key, account in sorted(config.accounts.items()):
             longest = format_duration(account.polling.ceiling)
             table.add_row(key, describe_rate(account.rate), _describe_polling(account.polling), longest)
@@ -49,7 +49,7 @@ def _print_table(table: Table) -> None:
 def _clients_table(config: Config) -> Table:
     table = plain_table()
     for title in ("client", "keys", "accounts", "callbacks to", "secrets"):
-        table.add_column(title, overflow="fold")
+        table.add_column(title)
     settings = config.settings
     for name, client in sorted(settings.api.clients.items()):
         url = settings.callback_url(name, None)

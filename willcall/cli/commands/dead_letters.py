@@ -48,8 +48,9 @@ def _print_list(*, as_json: bool) -> None:
 
 def _print_table(letters: list[DeadLetter], now: float) -> None:
     table = plain_table()
-    for title in ("id", "queue", "when", "why"):
-        table.add_column(title, overflow="fold")
+    table.add_column("id", no_wrap=True)
+    for title in ("queue", "when", "why"):
+        table.add_column(title)
     for letter in letters:
         why = f"{letter.reason.text}; {letter.size:,} bytes"
         table.add_row(letter.id, strip_control_characters(letter.queue), format_relative(letter.at, now, 1), why)

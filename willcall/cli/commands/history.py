@@ -30,7 +30,7 @@ def history(
         return
     table = plain_table()
     for title in ("when", "who", "what", "account", "detail"):
-        table.add_column(title, overflow="fold")
+        table.add_column(title)
     for entry in entries:
         words = (entry.by, describe_action(entry.action), entry.account or "", entry.detail)
         table.add_row(format_timestamp(entry.at), *map(strip_control_characters, words))

@@ -43,7 +43,7 @@ def _push_to_json(push: StoredPush) -> dict[str, object]:
 def _print_table(pushes: list[StoredPush], now: float) -> None:
     table = plain_table()
     for title in ("account", "reference", "received", "stored until", "content"):
-        table.add_column(title, overflow="fold")
+        table.add_column(title)
     for push in pushes:
         table.add_row(
             push.account,

@@ -27,7 +27,7 @@ def results_table(results: Sequence[CheckResult]) -> Table:
     table = plain_table()
     table.add_column("check", no_wrap=True)
     table.add_column("", no_wrap=True)
-    table.add_column("finding", overflow="fold")
+    table.add_column("finding")
     for result in results:
         for number, finding in enumerate(result.findings):
             text = Text(strip_control_characters(finding.message))

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tasks.queues import poll_queue
-from willcall.cli.output.styles import HEALTH_STYLES, describe_health, plain_table
+from willcall.cli.output.styles import HEALTH_STYLES, NAME_WIDTH, WIDE, describe_health, plain_table
 from willcall.orders.policy import Rate
 from willcall.orders.serialization import rfc3339
 from willcall.orders.troubles import ACCOUNT_TROUBLES
@@ -46,14 +46,14 @@ def row_to_json(row: AccountRow) -> dict[str, Any]:
     return {**account_schema(row.view).to_json(), "waiting": waiting}
 
 
-def accounts_table(rows: Iterable[AccountRow], now: float, *, beat: bool) -> Table:
+def accounts_table(rows: Iterable[AccountRow], now: float, width: int, *, beat: bool) -> Table:
     """Return one row per account, and one for the messages that several accounts of a provider share."""
     table = plain_table()
-    table.add_column("account", no_wrap=True)
-    table.add_column("health", min_width=12)
+    table.add_column("account", no_wrap=True, max_width=None if width >= WIDE else NAME_WIDTH)
+    table.add_column("health")
     table.add_column("tokens", no_wrap=True)
     table.add_column("open orders")
-    table.add_column("all orders", min_width=17)
+    table.add_column("all orders")
     for provider, group in groupby(rows, lambda row: row.view.account.provider):
         accounts = list(group)
         delayed = _describe_delayed(accounts[0].delayed)

@@ -68,7 +68,7 @@ def _attempts_table(wide: bool, subject: str, durations: Sequence[str]) -> Table
     table.add_column("HTTP", no_wrap=True)
     for title in durations:
         table.add_column(title, no_wrap=True, justify="right")
-    table.add_column("why", overflow="fold", ratio=1)
+    table.add_column("why", ratio=1)
     return table
 
 

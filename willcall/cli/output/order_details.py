@@ -72,14 +72,15 @@ def order_details(details: OrderDetails, width: int, attempt_limit: int | None =
 
 def _title(order: Order) -> Text:
     style = STATUS_STYLES[order.status]
-    return Text.assemble((f"● {order.status}", f"bold {style}"), "  ", (strip_control_characters(order.id), "bold"))
+    words = (f"● {order.status}", f"bold {style}"), "  ", (strip_control_characters(order.id), "bold")
+    return Text.assemble(*words, overflow="ellipsis")
 
 
 def _facts(details: OrderDetails) -> Table:
     order, now = details.order, details.now
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False, show_edge=False)
     table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
+    table.add_column()
 
     def moment(label: str, at: float | None) -> None:
         if at is not None:
@@ -145,9 +146,9 @@ def _tickets(tickets: Sequence[Ticket]) -> Table:
     table = plain_table()
     for title in ("kind", "code", "seat", "valid"):
         if title == "kind" or any(_ticket_cell(ticket, title) for ticket in tickets):
-            table.add_column(title, overflow="fold")
+            table.add_column(title)
     titles = [str(column.header) for column in table.columns]
-    table.add_column("where", overflow="fold", ratio=1)
+    table.add_column("where", ratio=1)
     for ticket in tickets:
         table.add_row(*(_ticket_cell(ticket, title) for title in titles), strip_control_characters(_where(ticket)))
     return table

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from willcall.cli.output.console import strip_control_characters
-from willcall.cli.output.styles import STATUS_STYLES, WIDE, plain_table
+from willcall.cli.output.styles import NAME_WIDTH, STATUS_STYLES, WIDE, plain_table
 from willcall.orders.model import Order
 from willcall.orders.serialization import order_to_json, rfc3339
 from willcall.views.formatting import describe_fetch, format_duration, format_relative
@@ -15,17 +15,17 @@ from willcall.views.overdue import OverdueOrder
 
 
 def orders_table(orders: Sequence[Order], stopped: Mapping[str, str], now: float, width: int) -> Table:
-    """Return one row per order. A terminal of 80 columns shows ids, accounts and statuses in full.
+    """Return one row per order. A narrow terminal shows long names in part, and drops columns.
 
     `stopped`: the accounts whose orders are held, with the reason; see `stopped_accounts`.
     """
     wide = width >= WIDE
     table = plain_table()
-    table.add_column("order", overflow="fold", min_width=20)
-    table.add_column("account", overflow="fold")
+    table.add_column("order")
+    table.add_column("account", max_width=None if wide else NAME_WIDTH)
     clients = any(order.client for order in orders)
     if clients:
-        table.add_column("client", overflow="fold")
+        table.add_column("client", max_width=None if wide else NAME_WIDTH)
     table.add_column("status", no_wrap=True)
     events = any(order.event_at for order in orders)
     if events:
@@ -34,7 +34,7 @@ def orders_table(orders: Sequence[Order], stopped: Mapping[str, str], now: float
     if wide:
         table.add_column("polls", justify="right")
         table.add_column("submitted", no_wrap=True)
-        table.add_column("reference", no_wrap=True, overflow="ellipsis")
+        table.add_column("reference", no_wrap=True)
     for order in orders:
         row = [
             Text(strip_control_characters(order.id)),
@@ -54,13 +54,13 @@ def orders_table(orders: Sequence[Order], stopped: Mapping[str, str], now: float
 def overdue_table(orders: Sequence[OverdueOrder], now: float) -> Table:
     """Return one row per overdue order: for how long, the hosts involved, and why documents are missing."""
     table = plain_table()
-    table.add_column("order", overflow="fold", min_width=20)
-    table.add_column("account", overflow="fold")
+    table.add_column("order")
+    table.add_column("account", max_width=NAME_WIDTH)
     table.add_column("status", no_wrap=True)
     table.add_column("overdue by")
     hosts = any(overdue.hosts or overdue.fetching or overdue.given_up for overdue in orders)
     if hosts:
-        table.add_column("host", overflow="fold")
+        table.add_column("host")
     for overdue in orders:
         order = overdue.order
         table.add_row(

@@ -23,9 +23,16 @@ INDENT = (0, 0, 0, 2)
 #: From this width on, tables have their optional columns.
 WIDE = 110
 
+#: The longest name of an account or a client in a list on a narrower terminal, with its `…`.
+NAME_WIDTH = 20
+
 
 def plain_table() -> Table:
-    """Return a table without borders, its columns two spaces apart."""
+    """Return a table without borders, its columns two spaces apart.
+
+    Where the terminal is too narrow, lines break at blanks only, and what is still too long ends with `…`: a name or id
+    that is broken would read as two. `--json` has them in full.
+    """
     return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
 
 

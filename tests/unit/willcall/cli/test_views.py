@@ -237,7 +237,7 @@ def test_accounts_are_shown_in_full(printed: Print, width: int) -> None:
     state = replace(WELL, health=AccountHealth.PAUSED, until=NOW + 900, throttles=3)
     waiting = DelayedStats(count=1_500, next_due=NOW - 9, lag=9.0)
     view = AccountView(account, state, AccountBacklog(900, 20, 3), {Status.PENDING: 1_023, Status.FULFILLED: 1_345})
-    text = printed(accounts_table([AccountRow(view, waiting)], NOW, beat=True), width)
+    text = printed(accounts_table([AccountRow(view, waiting)], NOW, width, beat=True), width)
     for words in (
         "voordemensen/default",
         "900 waiting",
@@ -274,8 +274,64 @@ def test_messages_of_several_accounts_are_shown_once_for_their_provider(printed:
         )
         for name, waiting in (("default", 10), ("second", 0))
     ]
-    lines = [row.split() for row in printed(accounts_table(rows, NOW, beat=True), 80).splitlines()]
+    lines = [row.split() for row in printed(accounts_table(rows, NOW, 80, beat=True), 80).splitlines()]
     (queue,) = [at for at, row in enumerate(lines) if "queued" in row]
     assert lines[queue] == ["tiqets,", "all", "10", "queued"]
     assert lines[queue + 1] == ["100", "s", "behind"]
     assert queue > next(at for at, row in enumerate(lines) if row[0] == "tiqets/second")
+
+
+def words_of(text: str) -> set[str]:
+    return set(text.split())
+
+
+def check_words(narrow: str, wide: str) -> None:
+    """Check that a view of 80 columns breaks no word of the whole one, but may leave out or mark its end."""
+    assert max(map(len, narrow.splitlines())) <= 80
+    whole = words_of(wide)
+    for word in words_of(narrow) - whole:
+        assert word.endswith("…"), word
+        assert any(each.startswith(word[:-1]) for each in whole), word
+
+
+LONG = replace(
+    ORDER,
+    id="cart-2026-12-01:" + "7f3b9c2e" * 14,
+    account="main-account-for-the-amsterdam-box-office",
+    client="a-rather-long-name-of-a-client",
+    reference="XgFca-QmBxG-9WhAj" * 15,
+    event_at=NOW + 3_600,
+    at_risk=True,
+    attention=Attention.PERSONALIZATION,
+    metadata={"customer": "a-long-name-without-any-blank" * 4},
+    callback_url="https://hooks.backend-of-a-long-name.example:8443/willcall/events-of-the-main-shop/here?a=b",
+    tickets=(Ticket(TicketKind.BARCODE, code="0123456789" * 9, seat="12", section="Balcony left of the stage"),),
+)
+
+
+@pytest.mark.parametrize("stopped", [{}, {LONG.account_key: "unauthorized"}])
+def test_lists_of_long_names_fit_80_columns_without_broken_words(printed: Print, stopped: dict[str, str]) -> None:
+    orders = [LONG, ORDER]
+    check_words(*(printed(orders_table(orders, stopped, NOW, width), width) for width in (80, 1_000)))
+    progress = FetchProgress(5, "HTTP 404", NOW + 900)
+    late = [OverdueOrder(LONG, NOW - 9_000, ["files-of-a-long-named-network.example"], progress)]
+    check_words(*(printed(overdue_table(late, NOW), width) for width in (80, 1_000)))
+
+
+def test_one_order_with_long_names_fits_80_columns_without_broken_words(printed: Print) -> None:
+    attempts = [Attempt(NOW - 6, "not_ready", 202, 10.0, "202; back-off of the account's exponential strategy", 0.3)]
+    delivery = DeliveryState("evt_1", "order.updated", CallbackStatus.PENDING, NOW + 5)
+    tries = [DeliveryAttempt(NOW - 5, "evt_1", "order.updated", None, "https://" + "long-name." * 12 + "example", 5)]
+    details = OrderDetails(LONG, attempts, WELL, NOW, delivery, tries, callback_url=LONG.callback_url)
+    check_words(*(printed(order_details(details, 80), width) for width in (80, 1_000)))
+
+
+def test_accounts_with_long_names_fit_80_columns_without_broken_words(printed: Print) -> None:
+    adapter = ADAPTERS["tiqets"]
+    rate = Rate(1_000, 60, 5_000, shared="the-shared-rate-of-all-accounts-here")
+    credentials = Credentials(base_url="https://example.com")
+    account = Account("voordemensen", LONG.account, adapter, credentials, rate, adapter.defaults.polling)
+    state = replace(WELL, health=AccountHealth.PAUSED, until=NOW + 9_000, throttles=3_000, tokens=4_999, burst=5_000)
+    view = AccountView(account, state, AccountBacklog(9_000, 20, 3), {Status.FULFILLED: 1_345_000})
+    rows = [AccountRow(view, DelayedStats(count=1_500, next_due=NOW - 9, lag=9_000.0))]
+    check_words(*(printed(accounts_table(rows, NOW, width, beat=True), width) for width in (80, 1_000)))

@@ -1,4 +1,4 @@
-"""Logging: one structured line per event on stderr, as JSON unless it is a terminal. See docs/logging.md."""
+"""Logging: one structured line per event on stderr, as JSON or for people. See docs/logging.md."""
 
 import logging
 import os
@@ -15,6 +15,7 @@ from celery.signals import task_postrun, task_prerun
 from structlog.typing import EventDict
 
 from willcall.config import Config
+from willcall.config.settings import LogFormat
 from workers.log_redaction import Redactor, render_errors, render_library_record, secret_values
 
 log = structlog.get_logger(__name__)
@@ -38,9 +39,6 @@ def configure_logging(config: Config, level: int = logging.INFO) -> Redactor:
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    renderer: structlog.types.Processor = structlog.processors.JSONRenderer()
-    if sys.stderr.isatty() or "FORCE_COLOR" in os.environ:
-        renderer = structlog.dev.ConsoleRenderer()
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -57,7 +55,7 @@ def configure_logging(config: Config, level: int = logging.INFO) -> Redactor:
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 render_errors,
                 _order_fields,
-                renderer,
+                _renderer(config.settings.log_format),
                 redactor,
             ],
         )
@@ -78,6 +76,15 @@ def configure_logging(config: Config, level: int = logging.INFO) -> Redactor:
     if config.warnings and level <= logging.INFO:
         log.warning("configuration warnings", warnings=[str(warning) for warning in config.warnings])
     return redactor
+
+
+def _renderer(log_format: LogFormat) -> structlog.types.Processor:
+    if log_format is LogFormat.AUTO:
+        log_format = LogFormat.TEXT if sys.stderr.isatty() or "FORCE_COLOR" in os.environ else LogFormat.JSON
+    if log_format is LogFormat.JSON:
+        return structlog.processors.JSONRenderer()
+    colors = "NO_COLOR" not in os.environ and (sys.stderr.isatty() or "FORCE_COLOR" in os.environ)
+    return structlog.dev.ConsoleRenderer(colors=colors)
 
 
 def _order_fields(_: object, __: str, event: EventDict) -> EventDict:

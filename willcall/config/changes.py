@@ -11,7 +11,7 @@ from pydantic import BaseModel, SecretStr
 from willcall.config.loader import Config
 
 #: Settings that a process only uses when it starts. A table stands for the settings in it.
-RESTART_ONLY = ("redis_url", "broker_url", "documents_url", "metrics")
+RESTART_ONLY = ("redis_url", "broker_url", "documents_url", "log_format", "metrics")
 #: Hexadecimal digits of a digest. So few bits can't confirm a guess at a secret, as thousands of guesses would have the
 #: same digest, but two configurations that differ have different ones in all but one of 65,536 cases.
 _DIGITS = 4

@@ -1,6 +1,7 @@
 """The settings: every table of the configuration but `providers`, with its defaults."""
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -159,6 +160,14 @@ def _url(value: str, *schemes: str) -> str:
     return value
 
 
+class LogFormat(StrEnum):
+    """How log lines are written: for people or as JSON. `auto`: for people if they go to a terminal."""
+
+    AUTO = "auto"
+    TEXT = "text"
+    JSON = "json"
+
+
 class Settings(ConfigTable):
     """All tables of the file but `providers`."""
 
@@ -167,6 +176,7 @@ class Settings(ConfigTable):
     documents_url: Annotated[str, AfterValidator(check_documents_url)] = Field(
         default="file://./var/documents", repr=False
     )
+    log_format: LogFormat = LogFormat.AUTO
     api: ApiSettings = ApiSettings()
     notify: NotifySettings = NotifySettings()
     outbound: OutboundSettings = OutboundSettings()

@@ -15,3 +15,9 @@ _ALL: tuple[Adapter, ...] = (
 
 #: Each adapter by the provider's name in config, orders and paths.
 ADAPTERS: Mapping[str, Adapter] = {one.name: one for one in _ALL}
+
+
+def is_secret_reference(provider: str, reference: str) -> bool:
+    """Return whether a reference grants access to the tickets, as far as is known: an unknown provider's may."""
+    adapter = ADAPTERS.get(provider)
+    return adapter is None or adapter.reference_is_secret(reference)

@@ -4,7 +4,7 @@ import structlog
 
 from willcall.orders.alerts import attention_alert_data
 from willcall.orders.model import Order
-from willcall.providers.registry import ADAPTERS
+from willcall.providers.registry import is_secret_reference
 from willcall.stores.deliveries import DeliveryMessage
 from willcall.stores.events import new_event_id
 from willcall.stores.operator_events import OperatorAlert, account_subject, order_subject
@@ -30,8 +30,7 @@ def attention_alert(context: Context, before: Order, after: Order) -> OperatorAl
 
 def order_alert(context: Context, order: Order) -> OperatorAlert:
     """Return the alert for a step that decides itself whether an order newly needs attention."""
-    adapter = ADAPTERS.get(order.provider)
-    secret = adapter is None or adapter.reference_is_secret(order.reference)
+    secret = is_secret_reference(order.provider, order.reference)
     document = attention_alert_data(order, secret_reference=secret)
     return OperatorAlert(new_event_id(), order_subject(order.id), _has_address(context), document)
 

@@ -1,4 +1,4 @@
-"""Labels of states, results and events, and redacted references and codes."""
+"""Labels of states, results and events."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,16 +13,11 @@ from willcall.orders.statistics import BUCKET_BOUNDS, quantile
 from willcall.orders.ticket_documents import DOCUMENT_ERROR, stored_file
 from willcall.orders.troubles import ACCOUNT_TROUBLES, ORDER_TROUBLES, Trouble
 from willcall.orders.urls import redact_callback_url
-from willcall.providers.registry import ADAPTERS
 from willcall.stores.accounts import AccountHealth, AccountState
 from willcall.stores.deliveries import DeliveryAttempt
 from willcall.stores.listing import AttentionSummary
 from willcall.stores.operator_events import OperatorEvent
 from willcall.views.formatting import format_duration
-
-#: Last characters of a redacted code that are shown.
-_SHOWN = 3
-REDACTED = "•••"
 
 #: What operators do on this board, in the words of `Trouble.instructions`.
 _HERE = {"cancel": "cancel the order", "redeliver": "redeliver it"}
@@ -150,21 +145,6 @@ def can_poll(order: Order) -> bool:
 def is_open(order: Order) -> bool:
     """Return whether tickets may still come, and the order can be cancelled."""
     return order.status in OPEN
-
-
-def redacted(text: str) -> str:
-    """Return the last characters of a code, for comparison."""
-    return REDACTED + text[-_SHOWN:] if len(text) > 2 * _SHOWN else REDACTED
-
-
-def is_secret_reference(order: Order) -> bool:
-    """Return whether the reference grants access to the tickets."""
-    adapter = ADAPTERS.get(order.provider)
-    return adapter is None or adapter.reference_is_secret(order.reference)
-
-
-def reference_label(order: Order) -> str:
-    return redacted(order.reference) if is_secret_reference(order) else order.reference
 
 
 def seat_label(ticket: Ticket) -> str:

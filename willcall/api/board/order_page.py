@@ -5,16 +5,17 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
 from willcall.api.board.events import EventRow, event_rows
-from willcall.api.board.labels import REDACTED, is_secret_reference, redacted
 from willcall.orders.model import Attempt, Order
 from willcall.orders.troubles import ACCOUNT_TROUBLES, Trouble
 from willcall.providers.base import Account, OrderQuery
+from willcall.providers.registry import is_secret_reference
 from willcall.stores.accounts import AccountHealth, AccountState
 from willcall.stores.deliveries import DeliveryAttempt, DeliveryState
 from willcall.stores.document_fetches import FetchProgress
 from willcall.usecases.context import Context
 from willcall.usecases.orders import get_order
 from willcall.views.accounts import account_trouble, waits_for_account
+from willcall.views.redaction import REDACTED, redacted
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def view_order(context: Context, order_id: str) -> OrderView:
 
 def _describe_request(account: Account, order: Order) -> str | None:
     """Return method and URL of a status request, without headers and with secrets redacted."""
-    secret = is_secret_reference(order)
+    secret = is_secret_reference(order.provider, order.reference)
     reference = _without_secrets(order.reference) if secret else order.reference
     query = OrderQuery(reference, order.quantity, order.language)
     if order.user_bound and account.adapter.user_credential:

@@ -17,6 +17,8 @@ from willcall.api.board.access import FLASH_COOKIE, AccessMode, BoardAccess, del
 from willcall.api.board.stream import STALE_AFTER
 from willcall.orders.ticket_documents import lacks_document
 from willcall.orders.urls import web_host
+from willcall.providers.registry import is_secret_reference
+from willcall.views import redaction
 from willcall.views.formatting import (
     describe_document_warning,
     describe_ended_by,
@@ -76,6 +78,8 @@ def _environment() -> Environment:
     environment.globals |= {
         "charts": charts,
         "labels": labels,
+        "redaction": redaction,
+        "is_secret_reference": is_secret_reference,
         "asset": _asset,
         "icon": _icon,
         "stale_after": STALE_AFTER,

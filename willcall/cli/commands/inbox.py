@@ -11,6 +11,7 @@ from willcall.orders.pushes import InvalidPush, OutcomePush, Push, TicketsPush
 from willcall.orders.serialization import rfc3339
 from willcall.stores.inbox import LIFETIME, StoredPush
 from willcall.views.formatting import format_count, format_relative
+from willcall.views.redaction import visible_reference
 
 
 def inbox(
@@ -47,7 +48,7 @@ def _print_table(pushes: list[StoredPush], now: float) -> None:
     for push in pushes:
         table.add_row(
             push.account,
-            strip_control_characters(push.reference),
+            strip_control_characters(visible_reference(push.account.partition("/")[0], push.reference)),
             format_relative(push.at, now, 1),
             format_relative(push.at + LIFETIME, now, 1),
             f"{_describe_content(push.push)}\n{strip_control_characters(push.kind)}",

@@ -27,6 +27,7 @@ from willcall.views.formatting import (
     format_relative,
     format_timestamp,
 )
+from willcall.views.redaction import redacted, reference_label
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ def _facts(details: OrderDetails) -> Table:
     quantity = f", {format_count(order.quantity, 'ticket')}" if order.quantity else ""
     fact("account", order.account_key)
     fact("client", order.client)
-    fact("reference", f"{order.reference}{quantity}")
+    fact("reference", f"{reference_label(order)}{quantity}")
     fact("reason", order.reason)
     fact("provider status", order.provider_status)
     moment("event", order.event_at)
@@ -175,7 +176,7 @@ def _ticket_cell(ticket: Ticket, title: str) -> str:
             return ticket.kind.value
         case "code":
             code_format = f" ({ticket.code_format})" if ticket.code_format else ""
-            return strip_control_characters(f"{ticket.code}{code_format}") if ticket.code else ""
+            return strip_control_characters(f"{redacted(ticket.code)}{code_format}") if ticket.code else ""
         case "seat":
             parts = {"section": ticket.section, "row": ticket.row, "seat": ticket.seat}
             return strip_control_characters(", ".join(f"{name} {value}" for name, value in parts.items() if value))

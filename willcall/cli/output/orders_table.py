@@ -12,6 +12,7 @@ from willcall.orders.model import Order
 from willcall.orders.serialization import order_to_json, rfc3339
 from willcall.views.formatting import describe_fetch, format_duration, format_relative
 from willcall.views.overdue import OverdueOrder
+from willcall.views.redaction import reference_label
 
 
 def orders_table(orders: Sequence[Order], stopped: Mapping[str, str], now: float, width: int) -> Table:
@@ -46,7 +47,7 @@ def orders_table(orders: Sequence[Order], stopped: Mapping[str, str], now: float
         ]
         if wide:
             submitted = format_relative(order.submitted_at, now, 1)
-            row += [Text(str(order.attempts)), Text(submitted), Text(strip_control_characters(order.reference))]
+            row += [Text(str(order.attempts)), Text(submitted), Text(strip_control_characters(reference_label(order)))]
         table.add_row(*row)
     return table
 

@@ -116,14 +116,14 @@ def test_every_reason_for_attention_comes_with_advice(shown: Callable[..., str],
 
 
 def test_provider_text_cannot_control_the_terminal(shown: Callable[..., str]) -> None:
-    ticket = Ticket(TicketKind.BARCODE, code="\x1b[2J[red]code\x9b1m", url="https://example.com\x1b/")
+    ticket = Ticket(TicketKind.BARCODE, code="\x1b[2J code\x9b1m", seat="[red]seat", url="https://example.com\x1b/")
     odd = replace(
         ORDER, provider_status="\x1b]0;title\x07", reason="[bold]why", tickets=(ticket,), metadata={"a": "\x1bc"}
     )
     text = shown(odd)
     assert not {"\x1b", "\x9b", "\x07"} & set(text)
     assert "[bold]why" in text
-    assert "[red]code" in text
+    assert "[red]seat" in text
 
 
 def test_tickets_show_their_documents_or_the_host_of_an_address_that_may_be_signed(shown: Callable[..., str]) -> None:
@@ -335,3 +335,14 @@ def test_accounts_with_long_names_fit_80_columns_without_broken_words(printed: P
     view = AccountView(account, state, AccountBacklog(9_000, 20, 3), {Status.FULFILLED: 1_345_000})
     rows = [AccountRow(view, DelayedStats(count=1_500, next_due=NOW - 9, lag=9_000.0))]
     check_words(*(printed(accounts_table(rows, NOW, width, beat=True), width) for width in (80, 1_000)))
+
+
+def test_codes_and_references_that_grant_access_are_redacted_as_on_the_board(printed: Print) -> None:
+    tickets = (Ticket(TicketKind.BARCODE, code="8663092874701", code_format="EAN13"),)
+    order = replace(ORDER, reference="XgFca-QmBxG-9WhAj", tickets=tickets)
+    one = printed(order_details(OrderDetails(order, [], WELL, NOW), 120), 120)
+    assert "•••701 (EAN13)" in one
+    for text in (one, printed(orders_table([order], {}, NOW, 120), 120)):
+        assert "•••hAj" in text
+        assert "XgFca" not in text
+        assert "8663092" not in text

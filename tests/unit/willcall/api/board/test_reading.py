@@ -1,17 +1,7 @@
 from willcall.api.board import charts
 from willcall.api.board.forms import safe_redirect_path
-from willcall.api.board.labels import duration_label, quantile_label, redacted
+from willcall.api.board.labels import duration_label, quantile_label
 from willcall.orders.urls import web_host
-
-
-def test_a_code_is_shown_by_its_end_and_a_short_one_not_at_all() -> None:
-    assert [redacted(code) for code in ("0123456789012", "1234567", "123456", "1", "")] == [
-        "•••012",
-        "•••567",
-        "•••",
-        "•••",
-        "•••",
-    ]
 
 
 def test_durations_are_short() -> None:

@@ -59,12 +59,12 @@ def leaves_path(path: str) -> bool:
     """Return whether a relative path may lead out of the one before it, by any number of percent-decodings."""
     return any(
         segment.partition(";")[0] == ".."  # parameters of a segment, as in `..;a=b/`
-        for decoded in decodings(path)
+        for decoded in _decodings(path)
         for segment in decoded.replace("\\", "/").split("/")
     )
 
 
-def decodings(text: str) -> Iterator[str]:
+def _decodings(text: str) -> Iterator[str]:
     """Iterate over a text, and over what each percent-decoding makes of it, until none changes it."""
     decoded = unquote(text)
     yield text

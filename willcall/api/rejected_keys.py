@@ -8,7 +8,7 @@ from time import monotonic
 from anyio import sleep
 from prometheus_client import Counter
 
-#: Wrong keys per address and minute that are logged, and answered at once.
+#: Wrong keys of a kind per address and minute that are logged, and answered at once.
 FREE = 10
 #: Seconds by which each further one is answered later than the one before, and the longest delay.
 _STEP, LONGEST_DELAY = 0.1, 2.0
@@ -28,7 +28,7 @@ class KeyKind(StrEnum):
 
 
 class RejectedKeys:
-    """Counts wrong keys per address, to limit what is logged and to slow guessing down.
+    """Counts wrong keys per kind and address, to limit what is logged and to slow guessing down.
 
     A correct key is never refused or delayed: behind a proxy all callers share an address, so a guesser could lock
     everyone out. The length of the keys makes guessing hopeless (`config.settings.SHORTEST_OPERATOR_KEY`), not a limit
@@ -43,23 +43,23 @@ class RejectedKeys:
             self.counter.labels(kind.value)
         self._now = now
         self._sleep = sleep
-        self._rejected: dict[str, deque[float]] = {}
+        self._rejected: dict[tuple[KeyKind, str], deque[float]] = {}
         self._delayed = 0
 
     def record(self, kind: KeyKind, address: str) -> bool:
-        """Count a wrong key. Returns whether to log it: only `FREE` per address and minute are."""
+        """Count a wrong key. Returns whether to log it: only `FREE` of a kind per address and minute are."""
         self.counter.labels(kind.value).inc()
-        if address not in self._rejected and len(self._rejected) >= _ADDRESSES:
+        if (kind, address) not in self._rejected and len(self._rejected) >= _ADDRESSES:
             del self._rejected[next(iter(self._rejected))]
-        self._rejected.setdefault(address, deque(maxlen=_REMEMBERED)).append(self._now())
-        return self._recent(address) <= FREE
+        self._rejected.setdefault((kind, address), deque(maxlen=_REMEMBERED)).append(self._now())
+        return self._recent(kind, address) <= FREE
 
-    async def delay(self, address: str) -> None:
+    async def delay(self, kind: KeyKind, address: str) -> None:
         """Wait before a wrong key is answered: 0.1 s after the eleventh of a minute, 0.2 s after the next, up to 2 s.
 
         It holds no thread, and the caller must hold no slot of `api.middleware`.
         """
-        seconds = min(max(0, self._recent(address) - FREE) * _STEP, LONGEST_DELAY)
+        seconds = min(max(0, self._recent(kind, address) - FREE) * _STEP, LONGEST_DELAY)
         if not seconds or self._delayed >= MOST_DELAYED:
             return
         self._delayed += 1
@@ -68,6 +68,6 @@ class RejectedKeys:
         finally:
             self._delayed -= 1
 
-    def _recent(self, address: str) -> int:
+    def _recent(self, kind: KeyKind, address: str) -> int:
         now = self._now()
-        return sum(now - at < _MINUTE for at in self._rejected.get(address, ()))
+        return sum(now - at < _MINUTE for at in self._rejected.get((kind, address), ()))

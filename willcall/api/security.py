@@ -184,10 +184,10 @@ def _is_loopback(host: str) -> bool:
     return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
-async def delay_rejection(request: Request) -> None:
+async def delay_rejection(request: Request, kind: KeyKind) -> None:
     """Wait before a wrong key is answered, without keeping anybody else from a slot."""
     request.scope["slot"].leave()
-    await request.app.state.rejected_keys.delay(_address(request))
+    await request.app.state.rejected_keys.delay(kind, _address(request))
 
 
 def _address(request: Request) -> str:
@@ -216,7 +216,7 @@ async def _reject_key(request: Request) -> None:
     """Count a wrong key, log it unless there are too many, and delay the answer."""
     if request.app.state.rejected_keys.record(KeyKind.API, _address(request)):
         log.warning("key rejected", client=_address(request))
-    await delay_rejection(request)
+    await delay_rejection(request, KeyKind.API)
 
 
 def _require_this_machine(request: Request) -> None:

@@ -65,7 +65,7 @@ async def _refused(request: Request, client: str, back: str) -> Response:
     logged = rejected_keys.record(KeyKind.LOGIN, client)
     if logged:
         log.warning("login rejected", client=client)
-    await delay_rejection(request)
+    await delay_rejection(request, KeyKind.LOGIN)
     if logged:
         error = "That operator key is not valid."
         return page(request, "login.html", HTTPStatus.FORBIDDEN, back=back, error=error)

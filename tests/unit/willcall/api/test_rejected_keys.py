@@ -26,13 +26,14 @@ class Harness:
     def guess(self, address: str, count: int) -> None:
         for _ in range(count):
             self.keys.record(KeyKind.API, address)
-            run(self.keys.delay, address)
+            run(self.keys.delay, KeyKind.API, address)
 
 
 def test_wrong_keys_are_logged_only_some_times_per_address_and_minute() -> None:
     h = Harness()
     assert [h.keys.record(KeyKind.LOGIN, GUESSER) for _ in range(FREE + 2)] == [True] * FREE + [False] * 2
     assert h.keys.record(KeyKind.LOGIN, OTHER)
+    assert h.keys.record(KeyKind.API, GUESSER), "a backend with a wrong key does not keep operators from the log"
     h.now = 61.0
     assert h.keys.record(KeyKind.LOGIN, GUESSER)
 
@@ -65,7 +66,7 @@ def test_a_limited_number_of_answers_is_delayed_at_once(monkeypatch: pytest.Monk
 
         async def ask() -> None:
             nonlocal answered
-            await keys.delay(GUESSER)
+            await keys.delay(KeyKind.API, GUESSER)
             answered += 1
 
         keys = RejectedKeys(lambda: 0.0, sleep)

@@ -162,6 +162,29 @@ def test_redeliveries_continue_until_all_are_done(connect: Connect, server: Serv
     assert [json.loads(request.content) for request in server.requests] == [first, {**first, "cursor": "7"}]
 
 
+def test_orders_are_found_by_metadata(connect: Connect, server: Server) -> None:
+    server.answers = [httpx.Response(200, json={"items": [ORDER], "next_cursor": None})]
+    found = connect().orders(text="cart", metadata={"cart": "42"}, host="shop.example")
+    assert len(list(found)) == 1
+    given = dict(server.requests[0].url.params)
+    assert given == {"text": "cart", "metadata.cart": "42", "host": "shop.example", "limit": "200"}
+
+
+def test_many_orders_are_acted_on_by_their_ids_or_by_filters(connect: Connect, server: Server) -> None:
+    problem = {"type": "urn:willcall:problem:closed", "title": "closed", "status": 409, "detail": "is final"}
+    closed = {"id": "ord-2", "status_code": 409, "error": problem}
+    results = [{"id": "ord-1", "status_code": 200, "order": ORDER}, closed]
+    server.answers = [httpx.Response(200, json={"results": results, "next_cursor": "7"}) for _ in range(2)]
+    done = connect().bulk("cancel", ["ord-1", "ord-2"])
+    assert [(result.id, result.status_code) for result in done.results] == [("ord-1", 200), ("ord-2", 409)]
+    assert done.results[1].error is not None
+    connect().bulk("poll", status="pending", metadata={"a": "b"}, limit=5, cursor=done.next_cursor)
+    assert [json.loads(request.content) for request in server.requests] == [
+        {"action": "cancel", "ids": ["ord-1", "ord-2"]},
+        {"action": "poll", "filter": {"status": "pending", "metadata": {"a": "b"}}, "limit": 5, "cursor": "7"},
+    ]
+
+
 @pytest.mark.parametrize("tickets", [{"codes": "8712345678906"}, {"urls": "https://t.example/1"}, {"files": b"%PDF"}])
 def test_one_text_is_not_taken_for_a_list_of_tickets(connect: Connect, server: Server, tickets: dict[str, Any]) -> None:
     with pytest.raises(TypeError, match="give a list"):

@@ -23,12 +23,21 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self, Unpack
 
-    from willcall_client.calls import Amendment, Call, LookOptions, OrderFilters, OrderOptions, OrderToSubmit
+    from willcall_client.calls import (
+        Amendment,
+        BulkFilters,
+        Call,
+        LookOptions,
+        OrderFilters,
+        OrderOptions,
+        OrderToSubmit,
+    )
     from willcall_client.files import FileToSend
     from willcall_client.models import (
         Account,
         Attempt,
         BatchResult,
+        BulkResults,
         Checkout,
         LookResult,
         Order,
@@ -131,6 +140,17 @@ class AsyncClient:
             more = await self._run(calls.redeliveries(since, undelivered=undelivered, cursor=total.next_cursor))
             total = total.continued_by(more)
         return total
+
+    async def bulk(
+        self,
+        action: str,
+        ids: Iterable[str] | None = None,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **filters: Unpack[BulkFilters],
+    ) -> BulkResults:
+        return await self._run(calls.bulk(action, None if ids is None else list(ids), filters, limit, cursor))
 
     async def look(self, provider: str, reference: str, **options: Unpack[LookOptions]) -> LookResult:
         return await self._run(calls.look(provider, reference, options))

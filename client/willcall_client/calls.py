@@ -18,6 +18,7 @@ from willcall_client.models import (
     AccountPage,
     AttemptPage,
     BatchResults,
+    BulkResults,
     Checkout,
     EventPage,
     LookResult,
@@ -102,6 +103,20 @@ class OrderFilters(TypedDict, total=False):
     event_after: datetime | str | None
     updated_since: datetime | str | None
     group: str | None
+    account: str | None
+    submitted_after: datetime | str | None
+    submitted_before: datetime | str | None
+    text: str | None
+    metadata: Mapping[str, str] | None
+    host: str | None
+
+
+class BulkFilters(OrderFilters, total=False):
+    """The orders of an action on many."""
+
+    status: str | None
+    provider: str | None
+    attention: str | None
 
 
 class _Purchase(TypedDict):
@@ -169,7 +184,8 @@ def order(order_id: str) -> Call[Order]:
 
 
 def orders(wanted: Mapping[str, Any], cursor: str | None) -> Call[OrderPage]:
-    given = {**wanted, "cursor": cursor}
+    entries = {f"metadata.{name}": value for name, value in (wanted.get("metadata") or {}).items()}
+    given = {**wanted, "metadata": None, **entries, "cursor": cursor}
     texts = {name: _parameter(value) for name, value in given.items() if value}
     return Call("GET", "/v1/orders", _model(OrderPage), params={**texts, "limit": PAGE})
 
@@ -212,6 +228,14 @@ def redeliveries(
 ) -> Call[RedeliveryResult]:
     body = _given({"since": since, "undelivered": undelivered, "cursor": cursor})
     return Call("POST", "/v1/redeliveries", _model(RedeliveryResult), content=_json(body))
+
+
+def bulk(
+    action: str, ids: list[str] | None, filters: Mapping[str, Any], limit: int | None, cursor: str | None
+) -> Call[BulkResults]:
+    wanted = _given(filters)
+    body = {"action": action, "ids": ids, "filter": wanted or None, "limit": limit, "cursor": cursor}
+    return Call("POST", "/v1/orders:bulk", _model(BulkResults), content=_json(_given(body)))
 
 
 def look(provider: str, reference: str, options: Mapping[str, Any]) -> Call[LookResult]:

@@ -22,12 +22,21 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self, Unpack
 
-    from willcall_client.calls import Amendment, Call, LookOptions, OrderFilters, OrderOptions, OrderToSubmit
+    from willcall_client.calls import (
+        Amendment,
+        BulkFilters,
+        Call,
+        LookOptions,
+        OrderFilters,
+        OrderOptions,
+        OrderToSubmit,
+    )
     from willcall_client.files import FileToSend
     from willcall_client.models import (
         Account,
         Attempt,
         BatchResult,
+        BulkResults,
         Checkout,
         LookResult,
         Order,
@@ -176,6 +185,22 @@ class Client:
             more = self._run(calls.redeliveries(since, undelivered=undelivered, cursor=total.next_cursor))
             total = total.continued_by(more)
         return total
+
+    def bulk(
+        self,
+        action: str,
+        ids: Iterable[str] | None = None,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **filters: Unpack[BulkFilters],
+    ) -> BulkResults:
+        """Poll, resume, redeliver, complete or cancel up to 1,000 orders: those of `ids`, or those of `filters`.
+
+        `cursor`: the `next_cursor` of an earlier call, to continue it. Each order succeeds or fails on its own. Raises
+        RejectedError.
+        """
+        return self._run(calls.bulk(action, None if ids is None else list(ids), filters, limit, cursor))
 
     def look(self, provider: str, reference: str, **options: Unpack[LookOptions]) -> LookResult:
         """Return what a provider says about a reference now. Nothing is stored, and no event is sent.

@@ -312,6 +312,26 @@ class BatchResults(Model):
 
 
 @dataclass(frozen=True, kw_only=True)
+class BulkResult(Model):
+    """What was done with one order of an action on many: `error` says why nothing was."""
+
+    id: str
+    status_code: int
+    """200: done, also when repeated; otherwise the status of the call for one order, see `error`."""
+    order: Order | None = None
+    error: Problem | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BulkResults(Model):
+    """One result for each order: in the order of `ids`, or of the list that the filters find."""
+
+    results: tuple[BulkResult, ...]
+    next_cursor: str | None
+    """With filters: pass it as `cursor` to continue; `None` if all were found."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class LookResult(Model):
     """What a provider says about a reference now."""
 

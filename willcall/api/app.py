@@ -11,6 +11,7 @@ from fastapi_offline import FastAPIOffline
 from willcall.api import (
     accounts,
     batch,
+    bulk,
     checkouts,
     dead_letters,
     documents,
@@ -30,10 +31,11 @@ from willcall.api.feed_waiting import FeedWaiters
 from willcall.api.metrics_collector import Queues
 from willcall.api.middleware import WORKER_THREADS, RequestMiddleware
 from willcall.api.openapi import DESCRIPTION, VERSION, install_openapi, responses
+from willcall.api.order_conditions import OrderConditions
 from willcall.api.problems import ProblemType
 from willcall.api.rejected_keys import RejectedKeys
 from willcall.api.request_body import BodyReceiver
-from willcall.api.request_models import Batch, Look, Override, Pause, Redeliveries, Trigger
+from willcall.api.request_models import Batch, Bulk, Look, Override, Pause, Redeliveries, Trigger
 from willcall.api.security import Access, DocumentationGuard, Role, require
 from willcall.api.webhooks import webhook_routes
 from willcall.config import Config
@@ -82,7 +84,9 @@ def create_api(
     backends, trusted = require(Role.BACKEND, Role.CLIENT), require(Role.BACKEND, Role.OPERATOR)
     app.include_router(_with_key(backends, orders.router, documents.router, batch.router, events.router))
     app.include_router(_with_key(backends, checkouts.router))
-    app.include_router(_with_key(require(*Role), accounts.router, orders.operator_router, operations.router))
+    app.include_router(
+        _with_key(require(*Role), accounts.router, orders.operator_router, bulk.router, operations.router)
+    )
     app.include_router(_with_key(trusted, accounts.operator_router, dead_letters.router, history.router))
     app.include_router(_with_key(require(Role.OPERATOR), reloading.router, operations.operator_router))
     app.include_router(webhook_routes(current))
@@ -93,7 +97,20 @@ def create_api(
     if live:
         live.subscribe(partial(_prepare_access, app, exposed=exposed))
     install_openapi(
-        app, [SubmitOrder, AmendOrder, CheckoutRequest, Batch, Pause, Override, Look, Redeliveries, Trigger]
+        app,
+        [
+            SubmitOrder,
+            AmendOrder,
+            CheckoutRequest,
+            Batch,
+            Bulk,
+            OrderConditions,
+            Pause,
+            Override,
+            Look,
+            Redeliveries,
+            Trigger,
+        ],
     )
 
     def stop() -> None:

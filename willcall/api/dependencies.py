@@ -1,22 +1,21 @@
 """Dependencies of route handlers, and query parameters."""
 
-from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends, Header, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from willcall.api.order_conditions import Cursor, OrderConditions
 from willcall.api.problems import ProblemError, ProblemType, rejected
 from willcall.api.request_models import Override
 from willcall.api.security import Principal, PrincipalDep, Role
 from willcall.orders.errors import FieldError, UnknownOrderError
-from willcall.orders.model import Attention, Status
-from willcall.orders.submission import Group, OrderId, Time, field_errors_of
-from willcall.providers.registry import ADAPTERS
+from willcall.orders.submission import OrderId, field_errors_of
 from willcall.stores.listing import ListingPage, OrderFilter
 from willcall.usecases.context import Context
+from willcall.views.order_columns import parse_columns
+from willcall.views.order_export import ExportFormat
 
 #: Largest and default number of items per page. Orders and events may hold many tickets.
 MAX_PAGE_SIZE, PAGE_SIZE = 500, 50
@@ -50,25 +49,6 @@ async def visible_order_id(
     return order_id
 
 
-#: The filter for orders that need attention for any reason, and all such filters.
-ANY_REASON = "true"
-_ATTENTIONS = (ANY_REASON, *Attention)
-_PROVIDERS = sorted(ADAPTERS)
-
-
-def _one_of(known: Sequence[str]) -> AfterValidator:
-    def check(name: str | None) -> str | None:
-        if name in {None, *known}:
-            return name
-        raise ValueError(f"must be one of {', '.join(known)}")
-
-    return AfterValidator(check)
-
-
-def _seconds(moment: datetime | None) -> float | None:
-    return None if moment is None else moment.timestamp()
-
-
 class _Query(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
@@ -77,55 +57,31 @@ class NoQuery(_Query):
     """For calls without query parameters."""
 
 
-class OrdersQuery(_Query):
-    """Filters and paging of orders."""
+def _known_columns(text: str | None) -> str | None:
+    if text is not None:
+        parse_columns(text)
+    return text
 
-    status: Status | None = Field(default=None, description="Only orders with this status.")
-    provider: Annotated[str | None, _one_of(_PROVIDERS)] = Field(
-        default=None, description="Only orders at this provider.", json_schema_extra={"enum": [*_PROVIDERS]}
-    )
-    attention: Annotated[str | None, _one_of(_ATTENTIONS)] = Field(
-        default=None,
-        description="Only orders that need attention: for any reason (`true`), or for this one.",
-        json_schema_extra={"enum": [*_ATTENTIONS]},
-    )
-    event_before: Time | None = Field(
-        default=None, description="Only orders whose event is before; the soonest event comes first."
-    )
-    event_after: Time | None = Field(
-        default=None, description="Only orders whose event is then or later; the soonest event comes first."
-    )
-    updated_since: Time | None = Field(
-        default=None, description="Only orders that changed then or later; the earliest change comes first."
-    )
-    group: Group | None = Field(default=None, description="Only orders that were submitted with this `group`.")
+
+#: Characters of the names of columns.
+_LONGEST_COLUMNS = 2_000
+
+
+class OrdersQuery(OrderConditions):
+    """Filters, paging and export of orders."""
+
     limit: int = Field(default=PAGE_SIZE, ge=1, le=MAX_PAGE_SIZE, description="Orders per page.")
-    cursor: str | None = Field(
+    cursor: Cursor | None = Field(default=None, description="The `next_cursor` of the previous page.")
+    format: ExportFormat | None = Field(
         default=None,
-        pattern=r"^[0-9]{1,16}(:[A-Za-z0-9._:@~-]{1,128})?$",
-        description="The `next_cursor` of the previous page.",
+        description="Send the whole list instead of a page, as CSV or JSON Lines. The header `Accept` may say so too.",
     )
-
-    def filter(self, client: str | None, account: str | None = None) -> OrderFilter:
-        """Return which orders to list, of a client and of an account (its key)."""
-        return OrderFilter(
-            self.status,
-            self.provider,
-            self.reasons,
-            account,
-            client,
-            event_before=_seconds(self.event_before),
-            event_after=_seconds(self.event_after),
-            updated_since=_seconds(self.updated_since),
-            group=self.group,
-        )
-
-    @property
-    def reasons(self) -> frozenset[Attention] | None:
-        """The reasons for attention: empty for any reason, `None` without that filter."""
-        if self.attention is None:
-            return None
-        return frozenset() if self.attention == ANY_REASON else frozenset({Attention(self.attention)})
+    columns: Annotated[str | None, AfterValidator(_known_columns)] = Field(
+        default=None,
+        max_length=_LONGEST_COLUMNS,
+        description="The columns of an export, separated by commas: names of an order's fields, `callback_host`, and "
+        "`metadata.NAME`.",
+    )
 
 
 class EventsQuery(_Query):

@@ -29,7 +29,7 @@ _STREAM = "/board/stream"
 _WEBHOOKS = "/webhooks/"
 _SLASHES = re.compile(r"/{2,}")
 #: Paths of the slow calls, which are one kind.
-_SLOW = ("/v1/look", "/v1/trigger", "/v1/redeliveries", "/v1/checkouts")
+_SLOW = ("/v1/look", "/v1/trigger", "/v1/redeliveries", "/v1/checkouts", "/v1/orders:bulk")
 #: Kinds of requests, by the beginning of the path. All others (pages, forms, metrics) are one more kind.
 _KINDS = ("/v1/orders:batch", "/v1/")
 

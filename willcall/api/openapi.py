@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -44,6 +44,12 @@ def responses(*problems: ProblemType, **schemas: type[Schema]) -> Responses:
         content = _content(Problem, _PROBLEM)
         found[problem.status] = {"content": content, "description": earlier + problem.title}
     return found
+
+
+def with_exports(answers: Responses, media_types: Mapping[Any, str]) -> Responses:
+    """Add the media types of a route's exports to its `responses`."""
+    answers[200]["content"] |= {media_type: {"schema": {"type": "string"}} for media_type in media_types.values()}
+    return answers
 
 
 def request_body(model: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
@@ -113,7 +119,9 @@ def _leaves(schema: type[Schema]) -> Iterator[type[Schema]]:
 
 
 def _drop_null_from_parameters(operation: dict[str, Any]) -> None:
-    """A parameter is given or left out: there is no null in a URL."""
+    """A parameter is given or left out: there is no null in a URL. An object is described by the operation's text."""
+    if "parameters" in operation:
+        operation["parameters"] = [each for each in operation["parameters"] if each["schema"].get("type") != "object"]
     for parameter in operation.get("parameters", ()):
         schema = parameter["schema"]
         if "anyOf" in schema:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Header, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
@@ -12,10 +12,10 @@ from willcall.api.dependencies import (
     NoParameters,
     OrderIdDep,
     OrdersQuery,
-    orders_page,
     override_requested,
 )
-from willcall.api.openapi import BODY_PROBLEMS, request_body, responses
+from willcall.api.openapi import BODY_PROBLEMS, request_body, responses, with_exports
+from willcall.api.order_lists import list_response
 from willcall.api.problems import ProblemType, rejected
 from willcall.api.request_body import json_body
 from willcall.api.request_models import Override, read_submission
@@ -33,6 +33,7 @@ from willcall.usecases.erase import erase_order
 from willcall.usecases.notify import redeliver
 from willcall.usecases.orders import cancel_order, get_order, request_poll
 from willcall.usecases.submit import submit
+from willcall.views.order_export import MEDIA_TYPES
 
 router = APIRouter(prefix="/v1/orders", tags=["orders"])
 #: Calls that operators' keys may make too.
@@ -64,14 +65,22 @@ def submit_order(
     return _order(context, accepted.order_id, 201 if accepted.new else 200)
 
 
-@router.get("", summary="List orders", responses=responses(ProblemType.REJECTED, ok_200=OrderPage))
-def list_orders(context: ContextDep, principal: PrincipalDep, query: Annotated[OrdersQuery, Query()]) -> SchemaResponse:
-    """Return a page of orders, newest first. Filters can be combined.
+@router.get(
+    "", summary="List orders", responses=with_exports(responses(ProblemType.REJECTED, ok_200=OrderPage), MEDIA_TYPES)
+)
+def list_orders(
+    context: ContextDep,
+    principal: PrincipalDep,
+    query: Annotated[OrdersQuery, Query()],
+    accept: Annotated[str, Header(include_in_schema=False)] = "",
+) -> Response:
+    """Return a page of orders, newest first, or export them all. Filters can be combined.
 
-    With `event_before` or `event_after`, the soonest event comes first; with `updated_since`, the earliest change.
+    With `event_before` or `event_after`, the soonest event comes first; with `updated_since`, the earliest change. For
+    orders with an entry in their `metadata`, add `metadata.NAME=VALUE`. A page may have fewer orders than `limit`, or
+    none, while `next_cursor` leads to more.
     """
-    page = orders_page(context, query.filter(principal.client), query.limit, query.cursor)
-    return SchemaResponse(OrderPage(items=tuple(map(order_schema, page.orders)), next_cursor=page.next_cursor))
+    return list_response(context, query.filter(context.settings, principal.client), query, accept)
 
 
 @router.get(

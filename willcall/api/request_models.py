@@ -13,12 +13,14 @@ from pydantic import (
     model_validator,
 )
 
+from willcall.api.order_conditions import Cursor, OrderConditions
 from willcall.api.problems import rejected
 from willcall.api.security import Principal
 from willcall.orders.errors import FieldError
 from willcall.orders.idempotency import id_from_key
 from willcall.orders.samples import SAMPLES
-from willcall.orders.submission import CallbackUrl, Time, field_errors_of
+from willcall.orders.submission import CallbackUrl, OrderId, Time, field_errors_of
+from willcall.usecases.bulk import MOST_ORDERS, BulkAction
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -69,6 +71,30 @@ class Redeliveries(_RequestModel):
     def _chosen(self) -> Self:
         if self.since is None and not self.undelivered:
             raise ValueError("one of since and undelivered is required")
+        return self
+
+
+class Bulk(_RequestModel):
+    """What to do with which orders: those of `ids`, or those that `filter` finds."""
+
+    action: BulkAction = Field(description="What to do with each order.")
+    ids: list[OrderId] | None = Field(default=None, min_length=1, max_length=MOST_ORDERS, description="Their ids.")
+    conditions: OrderConditions | None = Field(
+        default=None, alias="filter", description="The filters of the list of orders; at least one."
+    )
+    limit: int = Field(
+        default=MOST_ORDERS, strict=True, ge=1, le=MOST_ORDERS, description="With a filter: at most so many orders."
+    )
+    cursor: Cursor | None = Field(
+        default=None, description="With a filter: the `next_cursor` of an earlier call, to continue it."
+    )
+
+    @model_validator(mode="after")
+    def _chosen(self) -> Self:
+        if (self.ids is None) == (self.conditions is None):
+            raise ValueError("one of ids and filter is required, not both")
+        if self.conditions is not None and not self.conditions.model_dump(exclude_defaults=True):
+            raise ValueError("the filter needs at least one condition")
         return self
 
 

@@ -39,6 +39,7 @@ COMMANDS = {
         ORDERS,
         "Send the latest event of an order, or of many, to the backend again.",
     ),
+    "bulk": ("bulk", "bulk", ORDERS, "Poll, resume, redeliver, complete or cancel many orders."),
     "trigger": (
         "trigger",
         "trigger",

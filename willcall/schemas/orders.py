@@ -275,3 +275,23 @@ class BatchResults(Schema):
     """One result for each order, in the order in which they were sent."""
 
     results: tuple[BatchResult, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BulkResult(Schema):
+    """What was done with one order of an action on many: `error` says why nothing was."""
+
+    id: str
+    status_code: Annotated[int, OneOf(200, 404, 409, 422, 503)]
+    """200: done, also when repeated; otherwise the status of the call for one order, see `error`."""
+    order: Order | None = field(default=None, metadata=OPTIONAL)
+    error: Problem | None = field(default=None, metadata=OPTIONAL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BulkResults(Schema):
+    """One result for each order: in the order of `ids`, or of the list that the filter finds."""
+
+    results: tuple[BulkResult, ...]
+    next_cursor: str | None
+    """With a filter: call again with it as `cursor` to continue; null if all were found."""

@@ -1,10 +1,11 @@
 """Lists of orders in stable pages, newest first or by their event or last change, and counts."""
 
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import nlargest, nsmallest
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from willcall.orders.model import OPEN, Attention, Order, Status
 from willcall.stores import keys
@@ -21,13 +22,20 @@ LOOK = 500
 _LONGEST_CURSOR = 16
 
 
+class SubmissionFilter(Protocol):
+    """Which orders to list by what was submitted."""
+
+    def matches(self, order_id: str, provider: str, submitted: Mapping[str, Any]) -> bool:
+        """Return whether an order matches; `submitted` is empty if it was erased (see `codec.spec_of`)."""
+
+
 @dataclass(frozen=True, slots=True)
 class OrderFilter:
     """Which orders to list; `None` stands for all. An empty `attention` means any reason.
 
     `account` is a key, `<provider>/<account>`. With `client`, the positions of a list are the client's own. `open_only`
-    leaves out final orders. Moments are epoch seconds: `event_after` and `updated_since` include theirs, `event_before`
-    does not. Orders without an event match neither.
+    leaves out final orders. Moments are epoch seconds: `event_after`, `updated_since` and `submitted_after` include
+    theirs, `event_before` and `submitted_before` do not. Orders without an event match neither.
     """
 
     status: Status | None = None
@@ -40,14 +48,24 @@ class OrderFilter:
     event_after: float | None = None
     updated_since: float | None = None
     group: str | None = None
+    submitted_after: float | None = None
+    submitted_before: float | None = None
+    submission: SubmissionFilter | None = None
 
     @property
     def by_event(self) -> bool:
         """Whether the list is by event, the soonest first."""
         return self.event_before is not None or self.event_after is not None
 
+    @property
+    def needs_scan(self) -> bool:
+        """Whether no index has the answer, so that orders are read one by one."""
+        several_indexes = self.attention is not None and (self.status is not None or self.open_only)
+        others = (self.group, self.submitted_after, self.submitted_before, self.submission)
+        return several_indexes or any(value is not None for value in others)
+
     def matches(self, fields: Mapping[str, str]) -> bool:
-        """Return whether an order matches, by its fields in Redis; all but the group, which is not among them."""
+        """Return whether an order matches, by its fields in Redis: the group and the submission are not among them."""
         if "status" not in fields:  # it was removed meanwhile
             return False
         event = seconds(fields.get("event"))
@@ -61,6 +79,8 @@ class OrderFilter:
             and (self.event_before is None or (event or 0.0) < self.event_before)
             and (self.event_after is None or (event or 0.0) >= self.event_after)
             and (self.updated_since is None or updated_at(fields) >= self.updated_since)
+            and (self.submitted_after is None or int(fields["submitted"]) / 1_000 >= self.submitted_after)
+            and (self.submitted_before is None or int(fields["submitted"]) / 1_000 < self.submitted_before)
         )
 
 
@@ -214,14 +234,14 @@ class OrderListing:
         After so many orders that do not match, a page ends. Its cursor leads to the rest.
         """
         indexes = self._indexes(query)
-        if query.group is None and (query.attention is None or (query.status is None and not query.open_only)):
+        if not query.needs_scan:
             entries = self._newest(indexes, newest, limit + 1)
             return entries[:limit], _cursor(entries, limit)
         found: list[tuple[str, float]] = []
         for _ in range(MOST_LOOKED // LOOK):
             looked = self._newest(indexes, newest, LOOK)
-            states = self._read_fields([order_id for order_id, _ in looked])
-            found += [entry for entry, fields in zip(looked, states, strict=True) if query.matches(fields)]
+            wanted = self._matching(query, [order_id for order_id, _ in looked])
+            found += [entry for entry in looked if entry[0] in wanted]
             if len(found) > limit:
                 return found[:limit], _cursor(found, limit)
             if len(looked) < LOOK:
@@ -243,15 +263,28 @@ class OrderListing:
 
         def matching(looked: Sequence[DatedMember]) -> list[DatedMember]:
             """Keep the members that match. One that is outdated, as its order stands elsewhere now, does not."""
-            states = self._read_fields([member.order_id for member in looked])
+            wanted = self._matching(query, [member.order_id for member in looked])
             found = [
                 member
-                for member, fields in zip(looked, states, strict=True)
-                if fields.get(field) == str(member.at) and query.matches(fields)
+                for member in looked
+                if member.order_id in wanted and wanted[member.order_id].get(field) == str(member.at)
             ]
             return self._of_group(query, found)
 
         return read_dated(self._redis, span, limit, matching)
+
+    def _matching(self, query: OrderFilter, order_ids: Sequence[str]) -> dict[str, dict[str, str]]:
+        """Return the orders that match in all but the group, with the fields that `OrderFilter.matches` needs."""
+        states = zip(order_ids, self._read_fields(order_ids), strict=True)
+        found = {order_id: fields for order_id, fields in states if query.matches(fields)}
+        if query.submission is None or not found:
+            return found
+        specs = self._redis.mget([keys.spec(order_id) for order_id in found])
+        return {
+            order_id: fields
+            for (order_id, fields), spec in zip(found.items(), specs, strict=True)
+            if query.submission.matches(order_id, fields["provider"], json.loads(spec) if spec else {})
+        }
 
     def _read_fields(self, order_ids: Sequence[str]) -> list[dict[str, str]]:
         """Return of each order the fields that `OrderFilter.matches` needs, empty if it does not exist."""

@@ -122,6 +122,10 @@ def _list(shop: Shop, method: str, path: str) -> None:
             page = shop.call(method, path, params={**dated, "cursor": cursor}).json()
             assert {order["id"] for order in page["items"]} <= {shop.own}
             assert page["next_cursor"] is None
+    for found in ({"text": "rivals"}, {"host": "rival.example"}, {"metadata.note": "rivals-metadata"}):
+        assert shop.call(method, path, params=found).json() == {"items": [], "next_cursor": None}
+        exported = shop.call(method, path, params={**found, "format": "csv", "columns": "id"})
+        assert exported.text == "id\r\n"
     values: dict[str, list[Any]] = {
         "status": [None, Status.PARTIAL, Status.CANCELLED],
         "provider": [None, "tiqets"],
@@ -168,6 +172,19 @@ def _submit_batch(shop: Shop, method: str, path: str) -> None:
     results = shop.call(method, path, {"orders": orders}).json()["results"]
     assert [result["status_code"] for result in results] == [409, 422, 200, 422, 422]
     assert results[2]["order"]["client"] == "shop"
+
+
+def _bulk(shop: Shop, method: str, path: str) -> None:
+    ids = [shop.theirs, "of-nobody", "no-such", shop.own]
+    for action in ("poll", "resume", "redeliver", "complete", "cancel"):
+        results = shop.call(method, path, {"action": action, "ids": ids}).json()["results"]
+        problems = [json.dumps(result["error"]).replace(result["id"], "...") for result in results[:3]]
+        assert len(set(problems)) == 1
+        assert [result["status_code"] for result in results[:3]] == [404, 404, 404]
+        for condition in ({"text": "t"}, {"text": "rivals"}, {"host": "rival.example"}, {"metadata": {"note": "x"}}):
+            page = shop.call(method, path, {"action": action, "filter": condition}).json()
+            assert {result["id"] for result in page["results"]} <= {shop.own}
+            assert page["next_cursor"] is None
 
 
 def _events(shop: Shop, method: str, path: str) -> None:
@@ -232,6 +249,7 @@ RULES: dict[tuple[str, str], Callable[[Shop, str, str], None]] = {
     ("GET", "/v1/orders"): _list,
     ("POST", "/v1/orders"): _submit,
     ("POST", "/v1/orders:batch"): _submit_batch,
+    ("POST", "/v1/orders:bulk"): _bulk,
     ("GET", "/v1/events"): _events,
     ("GET", "/v1/accounts"): _accounts,
     ("POST", "/v1/accounts/{provider}/{account}/pause"): _forbidden,

@@ -14,7 +14,7 @@ from willcall.schemas.base import Schema
 SHAPES = [
     *(orders.TicketEvent, orders.Money, orders.OrderDocument, orders.Needs),
     *(orders.Ticket, orders.Order, orders.OrderPage, orders.Attempt, orders.AttemptPage, orders.Event),
-    *(orders.EventPage, orders.BatchResult, orders.BatchResults),
+    *(orders.EventPage, orders.BatchResult, orders.BatchResults, orders.BulkResult, orders.BulkResults),
     *(accounts.Account, accounts.AccountPage, accounts.Backlog, accounts.Rate, accounts.ResumeResult),
     *(accounts.UnderlyingHealth, operations.Readiness, operations.ServiceStatus),
     *(operations.LookResult, operations.RedeliveryResult, operations.TriggerResult),

@@ -17,6 +17,7 @@ from willcall.stores.accounts import AccountHealth, AccountState
 from willcall.stores.deliveries import DeliveryAttempt
 from willcall.stores.listing import AttentionSummary
 from willcall.stores.operator_events import OperatorEvent
+from willcall.usecases.bulk import BulkAction
 from willcall.views.formatting import format_duration
 
 #: What operators do on this board, in the words of `Trouble.instructions`.
@@ -135,6 +136,59 @@ def activity_subject(event: OperatorEvent) -> tuple[str, str]:
     """Return `account` or `order`, and which."""
     kind, _, name = event.subject.partition(":")
     return kind, name
+
+
+#: The columns that the list of orders offers, beside the order's id.
+LIST_COLUMNS = (
+    *("account", "client", "reference", "group", "status", "provider_status", "quantity", "tickets", "event_at"),
+    *("next_poll_at", "attempts", "submitted_at", "updated_at", "finished_at", "callback_host", "metadata"),
+)
+_COLUMN_LABELS = {
+    "event_at": "Event",
+    "next_poll_at": "When",
+    "attempts": "Polls",
+    "submitted_at": "Submitted",
+    "updated_at": "Changed",
+    "finished_at": "Ended",
+}
+
+
+def column_label(column: str) -> str:
+    return _COLUMN_LABELS.get(column, column[:1].upper() + column[1:].replace("_", " "))
+
+
+def default_columns(listed: Sequence[Order]) -> Sequence[str]:
+    """Return the columns of a list of these orders, beside the id."""
+    events = ["event_at"] if any(order.event_at for order in listed) else []
+    return ["account", "reference", "status", *events, "next_poll_at", "attempts", "submitted_at"]
+
+
+#: What an action on many orders does, before and after, and what its button says.
+BULK_EFFECTS = {
+    BulkAction.POLL: "Each order is polled as soon as the provider's hints, the minimum interval and the rate allow.",
+    BulkAction.RESUME: "Each open order is polled as soon as the provider's hints, the minimum interval and the rate "
+    "allow. Orders of a stopped account wait until it recovers. Final orders stay as they are.",
+    BulkAction.REDELIVER: "The latest event of each order is sent to its backend again. "
+    "Orders without one stay as they are.",
+    BulkAction.COMPLETE: "Each order becomes fulfilled with the tickets that are here, and its backend is notified. "
+    "No later answer of the provider undoes it. Orders without a ticket stay as they are.",
+    BulkAction.CANCEL: "Willcall stops polling and notifies the backends. Nothing is cancelled at the providers. "
+    "Orders that have ended otherwise stay as they are.",
+}
+BULK_DONE = {
+    BulkAction.POLL: "will be polled as soon as allowed",
+    BulkAction.RESUME: "will be polled as soon as allowed",
+    BulkAction.REDELIVER: "queued for redelivery",
+    BulkAction.COMPLETE: "completed",
+    BulkAction.CANCEL: "cancelled",
+}
+BULK_BUTTONS = {
+    BulkAction.POLL: "Poll",
+    BulkAction.RESUME: "Resume",
+    BulkAction.REDELIVER: "Redeliver",
+    BulkAction.COMPLETE: "Complete",
+    BulkAction.CANCEL: "Cancel",
+}
 
 
 def can_poll(order: Order) -> bool:

@@ -29,6 +29,7 @@ from willcall.views.formatting import (
     format_relative,
     format_timestamp,
 )
+from willcall.views.order_columns import cell
 
 _FOLDER = Path(__file__).parent
 STATIC = _FOLDER / "static"
@@ -88,6 +89,7 @@ def _environment() -> Environment:
         "describe_document_warning": describe_document_warning,
         "describe_ended_by": describe_ended_by,
         "lacks_document": lacks_document,
+        "cell": cell,
         "web_host": web_host,
     }
     environment.filters |= {

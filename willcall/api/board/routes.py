@@ -5,7 +5,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from willcall.api.board import actions, by_hand, login, operations, pages, runbook
+from willcall.api.board import actions, bulk, by_hand, login, operations, order_lists, pages, runbook
 from willcall.api.board.access import BoardAccess
 from willcall.api.board.errors import BoardRoute, not_found_page
 from willcall.api.board.rendering import STATIC
@@ -20,7 +20,7 @@ def install(app: FastAPI, context: Context, *, exposed: bool) -> UpdateStreams:
     app.state.board_access = BoardAccess(context.settings.api, context.stores.sessions, exposed=exposed)
     app.state.board_streams = streams
     router = APIRouter(route_class=BoardRoute, dependencies=[Depends(_operator)], include_in_schema=False)
-    for part in (pages, actions, by_hand, operations, runbook):
+    for part in (pages, order_lists, actions, bulk, by_hand, operations, runbook):
         router.include_router(part.router)
     app.include_router(login.router)
     app.include_router(router)

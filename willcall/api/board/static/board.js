@@ -234,7 +234,7 @@ addEventListener("keydown", (event) => {
     }
     if (event.target.id === "q") event.target.blur();
   }
-  const writing = event.target.closest?.("input, select, textarea, dialog[open]");
+  const writing = event.target.closest?.("input:not([type=checkbox]), select, textarea, dialog[open]");
   if (writing || event.ctrlKey || event.metaKey || event.altKey || !(event.key in KEYS)) return;
   event.preventDefault();
   KEYS[event.key]();
@@ -245,6 +245,12 @@ addEventListener("click", (event) => {
     if (!menu.contains(event.target)) menu.open = false;
   }
 });
+
+// Selecting all orders of a page selects each; leaving one out ends that.
+const all = document.querySelector("[data-select-all]");
+const selectable = [...document.querySelectorAll("td.select input")];
+all?.addEventListener("change", () => { for (const box of selectable) box.checked = all.checked; });
+for (const box of selectable) box.addEventListener("change", () => { all.checked = selectable.every((each) => each.checked); });
 
 for (const button of document.querySelectorAll("[data-help]")) {
   button.hidden = false;

@@ -36,6 +36,7 @@ PAGES = (
     "/orders?late=overdue",
     "/orders?late=undelivered",
     "/orders?late=documents",
+    "/orders?event=soon&columns=quantity,metadata",
     "/search?q=nothing",
     f"/orders/{UNKNOWN['id']}",
 )
@@ -539,3 +540,41 @@ def test_the_board_works_over_http_under_any_name(open_page: Open, demo: LocalDe
     expect(page.locator("#notice")).to_contain_text(f"Order {order.id} is cancelled.")
     page.get_by_role("button", name="Log out").click()
     expect(page.get_by_label("Operator key")).to_be_visible()
+
+
+def test_orders_are_selected_and_acted_on_after_a_second_press(board: Board, demo: LocalDeployment) -> None:
+    for number in range(3):
+        submit(
+            demo.context,
+            {
+                "id": f"many-{number}",
+                "provider": "tiqets",
+                "reference": "1",
+                "not_before": LATER,
+                "allow_duplicate": True,
+            },
+        )
+    page = board("/orders?text=many-")
+    everything = page.get_by_label("Select all 3 orders on this page")
+    everything.check()
+    expect(page.locator("td.select input:checked")).to_have_count(3)
+    page.get_by_label("Select order many-2").uncheck()
+    expect(everything).not_to_be_checked()
+    page.get_by_role("button", name="Cancel …").click()
+    expect(page.get_by_role("heading", name="Cancel 2 orders?")).to_be_visible()
+    assert get_order(demo.context, "many-0").status is Status.PENDING
+    page.get_by_role("button", name="Cancel 2 orders").click()
+    expect(page.get_by_role("status").filter(has_text="2 orders cancelled.")).to_be_visible()
+    expect(page.locator("tbody .status.cancelled")).to_have_count(2)
+    assert get_order(demo.context, "many-2").status is Status.PENDING
+
+
+def test_columns_are_chosen_in_a_menu(board: Board) -> None:
+    page = board("/orders?status=fulfilled")
+    page.get_by_text("Columns …").click()
+    page.get_by_role("checkbox", name="Quantity").check()
+    page.get_by_role("checkbox", name="Reference").uncheck()
+    page.get_by_role("button", name="Show these columns").click()
+    expect(page.get_by_role("columnheader", name="Quantity")).to_be_visible()
+    expect(page.get_by_role("columnheader", name="Reference")).to_have_count(0)
+    expect(page.locator("select[name=status]")).to_have_value("fulfilled")

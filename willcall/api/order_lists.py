@@ -1,9 +1,12 @@
 """A list of orders as a page or, exported, as a whole."""
 
+from typing import ClassVar
+
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from willcall.api.dependencies import OrdersQuery, orders_page
-from willcall.api.problems import rejected
+from willcall.api.problems import busy, rejected
 from willcall.api.responses import SchemaResponse
 from willcall.orders.errors import FieldError
 from willcall.orders.serialization import order_schema
@@ -15,6 +18,24 @@ from willcall.views.order_export import MEDIA_TYPES, ExportFormat, export, pages
 
 #: Parameters of a page, which an export does not have.
 _PAGING = ("limit", "cursor")
+#: Exports that a process sends at once. Whoever reads one slowly keeps nobody else from the API.
+MOST_EXPORTS = 8
+
+
+class ExportResponse(StreamingResponse):
+    """An export, or a 503 while as many are sent as may be."""
+
+    sent_now: ClassVar[int] = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if ExportResponse.sent_now >= MOST_EXPORTS:
+            await busy(f"more than {MOST_EXPORTS} exports at once").response()(scope, receive, send)
+            return
+        ExportResponse.sent_now += 1
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            ExportResponse.sent_now -= 1
 
 
 def list_response(context: Context, wanted: OrderFilter, query: OrdersQuery, accept: str) -> Response:
@@ -36,7 +57,7 @@ def export_response(context: Context, wanted: OrderFilter, query: OrdersQuery, w
     if given:
         raise rejected(given)
     columns = parse_columns(query.columns) if query.columns else DEFAULT_COLUMNS
-    return StreamingResponse(
+    return ExportResponse(
         export(pages_of(context.stores.listing, wanted), columns, written),
         media_type=MEDIA_TYPES[written],
         headers={"Content-Disposition": f'attachment; filename="orders.{written}"'},

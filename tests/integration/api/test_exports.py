@@ -2,12 +2,18 @@
 
 import csv
 import json
+from contextlib import ExitStack
 from io import StringIO
 
 import pytest
 
 from tests.integration.api.conftest import Running, problem
 from tests.integration.api.operator import Operator, words
+from tests.waiting import wait_until
+from willcall.api.order_lists import MOST_EXPORTS
+from willcall.orders.submission import SubmitOrder
+from willcall.stores.registry import Stores
+from willcall.stores.submissions import NewOrder
 from willcall.views import order_export
 from willcall.views.order_columns import COLUMNS, DEFAULT_COLUMNS
 
@@ -80,3 +86,20 @@ def test_the_board_links_to_the_export_of_its_list(api: Running) -> None:
     assert "JSON Lines" in words(page)
     assert operator.get("/orders?group=friday&columns=id,group&format=csv").text == "id,group\r\nord-1,friday\r\n"
     assert operator.get("/orders?late=overdue&format=csv").status_code == 422
+
+
+def test_slow_readers_of_exports_leave_the_api_to_others(api: Running, stores: Stores) -> None:
+    submissions = stores.submissions
+    orders = [
+        SubmitOrder(provider="tiqets", reference=f"{n}", id=f"ord-{n}", metadata={"text": "x" * 5_000}).order()
+        for n in range(1_000)
+    ]
+    submissions.submit([NewOrder(order, order.id, 86_400) for order in orders])
+    query = {"format": "csv", "columns": "metadata.text," + ",".join(f"metadata.{n}" for n in range(40))}
+    with ExitStack() as stack:
+        for _ in range(MOST_EXPORTS):
+            reading = api.get("/v1/orders", params=query, stream=True)
+            assert stack.enter_context(reading).status_code == 200
+        problem(api.get("/v1/orders", params=query), 503, "busy")
+        assert api.get("/v1/orders", params={"limit": 1}).status_code == 200
+    wait_until(lambda: api.get("/v1/orders", params={"format": "csv", "columns": "id"}).status_code == 200)

@@ -158,6 +158,8 @@ def test_the_board_finds_parts_and_offers_all_filters(crowd: Running) -> None:
     for shown in ('value="customer=anna"', 'value="8.8.8.8"', 'value="2020-01-01T10:00"', 'more-filters" open'):
         assert shown in listed.text
     assert operator.get("/orders?metadata=x").status_code == 422
+    elsewhere = operator.get("/orders?event_after=2026-12-01T18:00:00%2B02:00")
+    assert 'value="2026-12-01T16:00"' in elsewhere.text
 
 
 def test_the_board_has_a_view_of_tonight_and_columns_to_choose(api: Running) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlencode
@@ -195,7 +196,7 @@ class _Chosen:
         """Name, label and value of each filter that is a time."""
         moments = [(name, getattr(self.query, name)) for name in _TIMES]
         return [
-            (name, f"{labels.column_label(name)} (UTC)", f"{moment:%Y-%m-%dT%H:%M}" if moment else "")
+            (name, f"{labels.column_label(name)} (UTC)", f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M}" if moment else "")
             for name, moment in moments
         ]
 

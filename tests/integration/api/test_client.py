@@ -178,6 +178,21 @@ def test_an_order_is_submitted_once_per_idempotency_key_and_erased(client: Clien
     assert (erased.status, erased.metadata, bool(erased.erased_at)) == ("cancelled", {}, True)
 
 
+def test_orders_are_found_and_acted_on_together(client: Client) -> None:
+    for number in range(3):
+        client.submit("tiqets", f"{number}", id=f"ord-{number}", metadata={"n": str(number)}, not_before=LATER)
+    assert [order.id for order in client.orders(metadata={"n": "1"}, text="ORD")] == ["ord-1"]
+    first = client.bulk("cancel", text="ord", limit=2)
+    assert [(result.id, result.status_code) for result in first.results] == [("ord-2", 200), ("ord-1", 200)]
+    rest = client.bulk("cancel", text="ord", limit=2, cursor=first.next_cursor)
+    assert ([result.id for result in rest.results], rest.next_cursor) == (["ord-0"], None)
+    (refused,) = client.bulk("poll", ["ord-0"]).results
+    assert refused.error is not None
+    assert (refused.status_code, refused.order) == (409, None)
+    with pytest.raises(RejectedError, match="one of ids and filter"):
+        client.bulk("poll")
+
+
 def test_events_are_redelivered_and_samples_sent(client: Client) -> None:
     client.submit("tiqets", "1", id="ord-1", callback_url="https://8.8.8.8/")
     client.cancel("ord-1")
@@ -205,6 +220,6 @@ def test_the_client_has_every_call_that_is_for_backends(api: Running) -> None:
         *(calls.pause("x", "x", None), calls.resume("x", "x", now=True)),
         *(calls.complete("x", [], {}), calls.amend("x", {}), calls.erase("x"), calls.look("x", "x", {})),
         *(calls.redeliveries(None, undelivered=True, cursor=None), calls.trigger("failed", None)),
-        calls.checkout({}),
+        *(calls.checkout({}), calls.bulk("poll", ["x"], {}, None, None)),
     ]
     assert {(call.method, call.path) for call in known} == described

@@ -30,7 +30,6 @@ from willcall.cli.output.console import print_json_line, print_note, stdout_cons
 from willcall.cli.output.orders_table import orders_table, overdue_table, overdue_to_json, row_to_json
 from willcall.cli.output.styles import WIDE
 from willcall.config import Config
-from willcall.orders.serialization import order_to_json
 from willcall.stores.listing import ListingPage, OrderFilter
 from willcall.stores.registry import Stores
 from willcall.views.accounts import stopped_accounts

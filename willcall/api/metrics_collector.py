@@ -24,6 +24,8 @@ Queues = Callable[[], Mapping[str, QueueBacklog]]
 _ACCOUNT = ("provider", "account")
 #: Seconds until the event of an order, at most, by the name for it.
 _EVENTS = {"begun": 0, "2h": 2 * 3_600, "24h": 86_400, "7d": 7 * 86_400}
+#: Usual statuses of a backend that refuses callbacks.
+_REFUSALS = ("400", "401", "403", "404", "422")
 _KINDS = ("worker", "beat", "api", "flower")
 
 
@@ -137,7 +139,7 @@ class MetricsCollector(Collector):
         refused = GaugeMetricFamily(
             "willcall_callbacks_refused", "Orders whose callbacks are refused.", labels=("http_status",)
         )
-        by_status = Counter[str]()
+        by_status = Counter(dict.fromkeys(_REFUSALS, 0))  # so that an alert sees the first one
         for backend in refusing_backends(self._stores):
             by_status[str(backend.http_status)] += backend.count
         for status, refusals in by_status.items():

@@ -103,6 +103,11 @@ def a_fulfilled(demo: LocalDeployment, kind: TicketKind, provider: str | None = 
     return next(order for order in orders if any(ticket.kind is kind for ticket in order.tickets))
 
 
+def change_of_an_account(page: Page) -> None:
+    """Have the page receive what changes the table of accounts, as the stream would send it."""
+    page.evaluate("receive({accounts: document.getElementById('accounts').innerHTML + '<p>changed</p>'})")
+
+
 def first_outcome(demo: LocalDeployment, order: Order) -> str:
     """What the first of the order's attempts came back with."""
     return demo.context.stores.orders.timeline(order.id)[0].outcome
@@ -247,6 +252,10 @@ def test_an_account_is_paused_and_resumed_by_buttons(board: Board) -> None:
     page = board()
     account = row(page, "paylogic/user")
     account.get_by_text("Pause …").click()
+    reason = account.get_by_label("Reason, for the history")
+    reason.fill("maintenance at")
+    change_of_an_account(page)
+    expect(reason).to_have_value("maintenance at")
     account.get_by_role("button", name="15 min").click()
     expect(page.locator("#notice")).to_have_text(re.compile("paylogic/user is paused for 15 min"))
     expect(row(page, "paylogic/user").locator(".state")).to_have_text("paused")

@@ -190,7 +190,8 @@ def test_an_invalid_duration_pauses_nothing(api: Running, operator: Operator) ->
         assert (answer.status_code, answer.headers["Content-Type"]) == (422, "text/html; charset=utf-8"), seconds
         assert "seconds" in answer.text
     assert api.get("/v1/accounts").json()["items"][0]["health"] == "ok"
-    assert operator.post("/accounts/tiqets/default/pause", back="/", seconds="86400").status_code == 303
+    assert operator.post("/accounts/tiqets/default/pause", back="/", seconds="86400", reason="maintenance").ok
+    assert "for 86,400 s; maintenance" in words(operator.get("/operations"))
 
 
 def test_missing_workers_and_beat_are_reported_first(operator: Operator) -> None:

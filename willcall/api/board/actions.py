@@ -33,6 +33,8 @@ router = APIRouter(route_class=BoardRoute, include_in_schema=False)
 
 #: Seconds.
 _LONGEST_PAUSE = 86_400
+#: Characters of a reason.
+_LONGEST_REASON = 200
 
 
 async def _account(context: ContextDep, provider: str, account: str) -> Account:
@@ -95,7 +97,7 @@ def pause_account(request: Request, context: ContextDep, actor: ActorDep, accoun
     if text and not (text.isdecimal() and 0 < int(text) <= _LONGEST_PAUSE):
         raise rejected([FieldError("seconds", f"must be a whole number up to {_LONGEST_PAUSE:,}, or empty")])
     seconds = float(text) if text else None
-    paused = pause(context, account, seconds, actor)
+    paused = pause(context, account, seconds, actor, form.get("reason", "").strip()[:_LONGEST_REASON] or None)
     if paused.already_longer:
         return redirect_back(request, form.get("back"), f"{account.key} {describe_longer_pause(paused.until)}")
     message = f"for {format_duration(seconds)}" if seconds else "until it is resumed"

@@ -147,9 +147,19 @@ function receive(parts) {
   setLive(!isStale());
 }
 
+// A part in which somebody writes is replaced afterwards.
+function isWriting(part) {
+  const active = document.activeElement;
+  return Boolean(part?.contains(active)) && active.matches("input, select, textarea");
+}
+
 function applyUpdates() {
-  for (const [id, html] of Object.entries(pending)) replacePart(id, html);
-  pending = {};
+  const later = {};
+  for (const [id, html] of Object.entries(pending)) {
+    if (isWriting(document.getElementById(id))) later[id] = html;
+    else replacePart(id, html);
+  }
+  pending = later;
   const headline = document.querySelector("#headline h1");
   if (headline) document.title = `${headline.textContent.trim()} – Willcall`;
   if (!isStale()) lastFresh = lastHeard;

@@ -1,5 +1,6 @@
 """Orders: submit, list, show, poll, cancel, redeliver."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request
@@ -34,6 +35,7 @@ from willcall.usecases.notify import redeliver
 from willcall.usecases.orders import cancel_order, get_order, request_poll
 from willcall.usecases.submit import submit
 from willcall.views.order_export import MEDIA_TYPES
+from willcall.views.promises import read_conditions
 
 router = APIRouter(prefix="/v1/orders", tags=["orders"])
 #: Calls that operators' keys may make too.
@@ -118,12 +120,17 @@ def poll_order(
     order_id: OrderIdDep,
     payload: Annotated[Any, json_body(optional=True)],
 ) -> SchemaResponse:
-    """Poll as soon as the provider's hints, the minimum interval and the rate allow; `next_poll_at` says when.
+    """Poll as soon as the provider's hints, the minimum interval and the rate allow.
+
+    `next_poll_at` says when that is; null if the account is paused, rejected or down, so that nobody knows.
 
     With the body `{"now": true}`, poll even before the provider's `Retry-After` has passed. Keys of clients cannot.
     """
-    request_poll(context, order_id, principal.actor, override=override_requested(payload, principal))
-    return _order(context, order_id, 202)
+    override = override_requested(payload, principal)
+    request_poll(context, order_id, principal.actor, override=override)
+    order = get_order(context, order_id)
+    conditions = read_conditions(context.stores, context.accounts.get(order.account_key))
+    return SchemaResponse(order_schema(replace(order, next_poll_at=conditions.poll_at(order, override=override))), 202)
 
 
 @operator_router.patch(

@@ -28,6 +28,12 @@ class Conditions:
     def hint_until(self) -> float:
         return (self.state.hint_until if self.state else None) or 0.0
 
+    def poll_at(self, order: "Order", *, override: bool = False) -> float | None:
+        """Return when an order may be polled at the earliest, or `None` if its account has to recover first."""
+        if order.next_poll_at is None or (self.state and self.state.health.holds_orders):
+            return None
+        return order.next_poll_at if override else max(order.next_poll_at, self.hint_until)
+
     @property
     def paused(self) -> bool:
         return self.state is not None and self.state.health is AccountHealth.PAUSED

@@ -45,13 +45,16 @@ def test_a_throttle_postpones_what_is_promised(h: System) -> None:
     }
     assert "in 30 min" in describe_first_poll(h.order(), conditions(h)).replace("29 min 59 s", "30 min")
     assert stopped_accounts(h.context.stores, h.context.accounts, {KEY}) == {KEY: "throttled"}
+    assert (conditions(h).poll_at(h.order()) or 0) - h.context.stores.accounts.now() > 1_790
     assert "30 min" not in promise(h, override=True)
+    assert (conditions(h).poll_at(h.order(), override=True) or 0) - h.context.stores.accounts.now() < 60
 
 
 def test_a_pause_and_an_outage_are_distinguished(h: System) -> None:
     account = h.context.accounts[KEY]
     pause(h.context, account, None, ANNA)
     assert promise(h) == f"is held, and will be polled once its account {KEY} is resumed"
+    assert conditions(h).poll_at(h.order()) is None
     assert describe_first_poll(h.order(), conditions(h)).endswith("the order is held until it is resumed")
     resume(h.context, account, ANNA)
     h.redis.hset(f"willcall:account:{KEY}", "state", "down")

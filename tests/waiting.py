@@ -3,9 +3,21 @@
 import time
 from collections.abc import Callable
 
+import requests
+
 #: Seconds that may pass between two steps of a test, as a busy machine stands still now and then. By so much may a
 #: moment differ from "now", where what it must not be is much farther away.
 STALL = 60.0
+
+
+def is_ready(url: str, session: requests.Session | None = None) -> bool:
+    """Return whether a server that is starting answers with success."""
+    try:
+        return (session or requests).get(url, timeout=5).ok
+    except requests.exceptions.SSLError:
+        raise  # is no matter of time
+    except requests.ConnectionError:
+        return False
 
 
 def wait_until(true: Callable[[], object], seconds: float = 2 * STALL) -> None:

@@ -11,7 +11,7 @@ import requests
 import yaml
 
 from tests.tools import require_command
-from tests.waiting import wait_until
+from tests.waiting import is_ready, wait_until
 from willcall.devtools.embedded_redis import free_port
 
 pytestmark = pytest.mark.proof
@@ -71,15 +71,8 @@ def alertmanager(tmp_path: Path) -> Iterator[Alertmanager]:
     ]
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(["prometheus-alertmanager", *options], stdout=log, stderr=log)  # noqa: S603, S607
-
-    def ready() -> bool:
-        try:
-            return requests.get(f"{url}/-/ready", timeout=5).ok
-        except requests.ConnectionError:
-            return False
-
     try:
-        wait_until(ready)
+        wait_until(lambda: is_ready(f"{url}/-/ready"))
         yield Alertmanager(url)
     finally:
         process.terminate()

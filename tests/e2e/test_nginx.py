@@ -12,7 +12,7 @@ import requests
 
 from tests.e2e.conftest import Setup, submit_all
 from tests.tools import require_command
-from tests.waiting import wait_until
+from tests.waiting import is_ready, wait_until
 from willcall.devtools.embedded_redis import free_port
 from willcall.devtools.local_deployment import LocalDeployment
 from willcall.simulator.script import OrderScript
@@ -76,15 +76,8 @@ def site(system: LocalDeployment, folder: Path, certificate: Path) -> Iterator[r
     session.verify = str(certificate)
     session.headers["Host"] = f"localhost:{port}"
     session.url = f"https://localhost:{port}"  # type: ignore[attr-defined]
-
-    def ready() -> bool:
-        try:
-            return session.get(f"https://localhost:{port}/healthz", timeout=5).ok
-        except requests.ConnectionError:
-            return False
-
     try:
-        wait_until(ready)
+        wait_until(lambda: is_ready(f"https://localhost:{port}/healthz", session))
         yield session
     finally:
         process.terminate()

@@ -12,7 +12,7 @@ import yaml
 
 from tests.e2e.conftest import Setup, submit_all
 from tests.tools import require_command
-from tests.waiting import wait_until
+from tests.waiting import is_ready, wait_until
 from willcall.devtools.embedded_redis import free_port
 from willcall.simulator.script import OrderScript
 
@@ -48,7 +48,7 @@ class Prometheus:
         with (self._folder / "prometheus.log").open("wb") as log:
             process = subprocess.Popen(["prometheus", *options], stdout=log, stderr=log)  # noqa: S603, S607
         try:
-            wait_until(self._ready)
+            wait_until(lambda: is_ready(f"{self.url}/-/ready"))
             yield
         finally:
             process.terminate()
@@ -63,12 +63,6 @@ class Prometheus:
     def alerts(self) -> dict[str, dict[str, str]]:
         """Alerts that fire, or would if it lasts: name -> labels."""
         return {one["labels"]["alertname"]: one["labels"] for one in self._ask("alerts")["alerts"]}
-
-    def _ready(self) -> bool:
-        try:
-            return requests.get(f"{self.url}/-/ready", timeout=5).ok
-        except requests.ConnectionError:
-            return False
 
     def _ask(self, what: str) -> Any:
         return requests.get(f"{self.url}/api/v1/{what}", timeout=5).json()["data"]

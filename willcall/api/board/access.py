@@ -80,7 +80,7 @@ class BoardAccess:
         if scheme not in {"http", "https"}:
             raise CrossSiteRequestError("The browser did not say which page sent the form. Reload it and try again.")
         raise CrossSiteRequestError(
-            f"The page is from {page}, but the request came here for {host or 'no host'}. If a proxy stands in "
+            f"The page is from {page}, but the request came here for {host or 'no host'}. If a proxy is in "
             "between, have it keep the header Host, as the example for nginx does, or set api.public_url to the page's "
             "address."
         )

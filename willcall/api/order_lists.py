@@ -18,7 +18,7 @@ from willcall.views.order_export import MEDIA_TYPES, ExportFormat, export, pages
 
 #: Parameters of a page, which an export does not have.
 _PAGING = ("limit", "cursor")
-#: Exports that a process sends at once. Whoever reads one slowly keeps nobody else from the API.
+#: Exports that a process sends at once, so that slow readers of exports leave room for other requests.
 MOST_EXPORTS = 8
 
 

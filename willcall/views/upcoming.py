@@ -1,7 +1,7 @@
 """Open orders whose event is near: tonight, without tickets."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from willcall.orders.model import Order
@@ -24,17 +24,34 @@ class UpcomingOrders:
 
 @dataclass(frozen=True, slots=True)
 class OrdersAtRisk:
-    """Open orders at risk by account, among the `LOOKED_AT` whose events are the soonest.
+    """Open orders at risk, among the `LOOKED_AT` whose events are the soonest.
 
-    `first_event_at`: when the soonest of them is, epoch seconds.
+    `events`: by account, when the event of each is, the soonest first (epoch seconds).
     """
 
-    by_account: Mapping[str, int] = field(default_factory=dict)
-    first_event_at: float | None = None
+    events: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+    @property
+    def by_account(self) -> dict[str, int]:
+        """Number of orders by account."""
+        return {account: len(events) for account, events in self.events.items()}
 
     @property
     def count(self) -> int:
-        return sum(self.by_account.values())
+        return sum(map(len, self.events.values()))
+
+    @property
+    def first_event_at(self) -> float | None:
+        """When the soonest event is."""
+        return min((events[0] for events in self.events.values()), default=None)
+
+    def of(self, account: str) -> "OrdersAtRisk":
+        """Return those of one account."""
+        return OrdersAtRisk({key: events for key, events in self.events.items() if key == account})
+
+    def without(self, accounts: Collection[str]) -> "OrdersAtRisk":
+        """Return those of all other accounts."""
+        return OrdersAtRisk({key: events for key, events in self.events.items() if key not in accounts})
 
 
 def upcoming_filter(query: OrderFilter, now: float) -> OrderFilter:
@@ -54,6 +71,8 @@ def upcoming_orders(stores: Stores, now: float, most: int) -> UpcomingOrders:
 def orders_at_risk(stores: Stores, now: float) -> OrdersAtRisk:
     """Return the open orders that are at risk."""
     page = stores.listing.page(upcoming_filter(OrderFilter(), now), LOOKED_AT)
-    found = [order for order in page.orders if order.at_risk]
-    by_account = Counter(order.account_key for order in found)
-    return OrdersAtRisk(by_account, min((order.event_at for order in found if order.event_at), default=None))
+    events: dict[str, list[float]] = defaultdict(list)
+    for order in page.orders:
+        if order.at_risk and order.event_at is not None:
+            events[order.account_key].append(order.event_at)
+    return OrdersAtRisk(events)

@@ -185,7 +185,7 @@ def _accounts(overview: Overview) -> Iterator[Banner]:
                 critical=summary.overdue > summary.view.account.rate.limit / summary.view.account.rate.period * 60,
                 title=f"{summary.key}: {format_count(summary.overdue, 'order')} overdue",
                 effect=trouble.effect,
-                remedy=trouble.remedy if overview.running("worker") else "They continue once a worker runs.",
+                remedy=trouble.remedy,
                 orders_url=f"/orders?late={OverdueKind.OVERDUE}&account={summary.key}",
                 alert=trouble.alert,
             )
@@ -210,12 +210,10 @@ def _account(summary: AccountOverview, overview: Overview) -> Banner:
     """One banner for an account, however many orders wait for it."""
     state, trouble, now = summary.view.state.without_pause, account_trouble(summary.view.state), overview.now
     until, then = _next_step(summary, now, beat=bool(overview.running("beat")))
-    at_risk = overview.at_risk.by_account.get(summary.key, 0)
+    at_risk = overview.at_risk.of(summary.key)
     news = [waiting_words(summary.view.open_orders)]
-    if at_risk and overview.at_risk.first_event_at:
-        news.append(
-            f"{at_risk:,} at risk: the first event is {format_relative(overview.at_risk.first_event_at, now, 1)}"
-        )
+    if at_risk.first_event_at is not None:
+        news.append(f"{at_risk.count:,} at risk: the first event is {format_relative(at_risk.first_event_at, now, 1)}")
     elif summary.first_deadline and summary.first_deadline > now:
         news.append(f"the first deadline is {format_relative(summary.first_deadline, now, 1)}")
     return Banner(
@@ -262,11 +260,11 @@ def _unconfigured(overview: Overview) -> Iterator[Banner]:
 
 
 def _at_risk(overview: Overview) -> Iterator[Banner]:
-    """Warn of orders at risk, but not of those whose account's own banner tells it."""
-    told = {summary.key for summary in overview.accounts if summary.view.state.health is not AccountHealth.OK}
-    count = sum(number for key, number in overview.at_risk.by_account.items() if key not in told)
-    first = overview.at_risk.first_event_at
-    if count and first is not None:
+    """Warn of orders at risk, but not of those that their account's own banner counts."""
+    shown = {summary.key for summary in overview.accounts if summary.view.state.health is not AccountHealth.OK}
+    at_risk = overview.at_risk.without(shown)
+    count, first = at_risk.count, at_risk.first_event_at
+    if first is not None:
         trouble = ACCOUNT_TROUBLES["at_risk"]
         yield Banner(
             "at_risk",

@@ -120,7 +120,7 @@ def _check_attention(context: CheckContext) -> list[Finding]:
 
 def _check_at_risk(context: CheckContext, now: float) -> list[Finding]:
     at_risk = orders_at_risk(context.stores, now)
-    if not at_risk.count or at_risk.first_event_at is None:
+    if at_risk.first_event_at is None:
         return []
     trouble = ACCOUNT_TROUBLES["at_risk"]
     verb, first = "is" if at_risk.count == 1 else "are", format_relative(at_risk.first_event_at, now, 1)

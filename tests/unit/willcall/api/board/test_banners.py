@@ -280,7 +280,7 @@ def test_without_workers_there_is_one_banner(make_account: MakeAccount) -> None:
         operator_alerts=PendingAlerts(2, "account:tiqets/default", NOW - 3_600, late=True, answer="HTTP 503"),
         documents_pending=PendingSummary(2, NOW - 1_800, "ord-1"),
         lost=[LostProcess("worker", "willcall-7@box", NOW - 90)],
-        at_risk=OrdersAtRisk({"tiqets/default": 2}, NOW + 7_200),
+        at_risk=OrdersAtRisk({"tiqets/default": [NOW + 7_200] * 2}),
     )
     assert titles(found) == ["No workers are running"]
     assert headline_text(found) == "1 problem needs fixing: No workers are running, 9 orders wait"
@@ -299,12 +299,20 @@ def test_the_headline_says_what_waits_and_what_comes_first(make_account: MakeAcc
     refused = replace(make_account(health=AccountHealth.UNAUTHORIZED, orders=12), first_deadline=NOW + 7_200)
     news = "1 problem needs fixing: tiqets/default is rejecting our API key, 12 orders wait, "
     assert headline_text(overview(refused)) == news + "the first deadline is in 2 h"
-    at_risk = OrdersAtRisk({"tiqets/default": 3}, NOW + 3_600)
+    at_risk = OrdersAtRisk({"tiqets/default": [NOW + 3_600] * 3})
     assert headline_text(overview(refused, at_risk=at_risk)) == news + "3 at risk: the first event is in 1 h"
 
 
+def test_a_banner_names_the_first_event_of_its_own_orders(make_account: MakeAccount) -> None:
+    at_risk = OrdersAtRisk({"paylogic/default": [NOW + 60], "tiqets/default": [NOW + 3_600] * 3})
+    refused = make_account(health=AccountHealth.UNAUTHORIZED, orders=12)
+    account, others = banners(overview(refused, make_account("paylogic"), at_risk=at_risk))
+    assert account.effect.startswith("12 orders wait, 3 at risk: the first event is in 1 h.")
+    assert (others.title, others.news) == ("1 order is at risk", "the first event is in 1 min")
+
+
 def test_orders_at_risk_are_a_problem_of_their_own_while_their_account_is_healthy(make_account: MakeAccount) -> None:
-    found = overview(make_account(orders=2), at_risk=OrdersAtRisk({"tiqets/default": 1}, NOW + 3_600))
+    found = overview(make_account(orders=2), at_risk=OrdersAtRisk({"tiqets/default": [NOW + 3_600]}))
     (banner,) = banners(found)
     assert (banner.title, banner.critical, banner.orders_url) == ("1 order is at risk", True, "/orders?event=soon")
     assert headline_text(found) == "1 problem needs fixing: 1 order is at risk, the first event is in 1 h"

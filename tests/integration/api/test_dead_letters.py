@@ -92,7 +92,7 @@ def test_the_board_clears_dead_letters(api: Running, letters: DeadLetterStore) -
     shown = words(operator.get("/dead-letters"))
     assert "1 dead letter deleted." in shown
     assert "1 dead letter deleted. Dead letters No dead letters." in shown
-    assert '"by": "an operator"' in api.log
+    assert '"by": "board"' in api.log
 
 
 def test_another_site_cannot_clear_dead_letters(api: Running, letters: DeadLetterStore) -> None:

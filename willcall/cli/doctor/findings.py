@@ -50,12 +50,12 @@ def ok(message: str) -> Finding:
     return Finding(Level.OK, message)
 
 
-def warning(message: str, fix: str) -> Finding:
-    return Finding(Level.WARNING, message, fix)
+def warning(message: str, fix: str, follows: tuple[str, ...] = ()) -> Finding:
+    return Finding(Level.WARNING, message, fix, follows)
 
 
-def error(message: str, fix: str) -> Finding:
-    return Finding(Level.ERROR, message, fix)
+def error(message: str, fix: str, follows: tuple[str, ...] = ()) -> Finding:
+    return Finding(Level.ERROR, message, fix, follows)
 
 
 def hidden(message: str, fix: str) -> Finding:

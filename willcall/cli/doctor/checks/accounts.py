@@ -1,7 +1,5 @@
 """Accounts and orders: which accounts get no tickets, and which orders are overdue or need attention."""
 
-from dataclasses import replace
-
 from willcall.cli.doctor.context import CheckContext
 from willcall.cli.doctor.findings import Finding, error, ok, warning
 from willcall.orders.model import Attention, count_open
@@ -95,8 +93,8 @@ def check_orders(context: CheckContext) -> list[Finding]:
             account, fix = f"{key}, which {trouble.what}", trouble.for_account(key)
         overdue = format_count(summary.backlog.due, "overdue order")
         message = f"{overdue} of {account}; the oldest, {summary.first}, by {format_duration(late)}"
-        finding = (error if late >= TOO_LATE else warning)(message, fix)
-        found.append(replace(finding, follows=("workers",)) if key in context.config.accounts else finding)
+        follows = ("workers",) if key in context.config.accounts else ()
+        found.append((error if late >= TOO_LATE else warning)(message, fix, follows))
     found += _check_attention(context) + _check_at_risk(context, now)
     waiting = sum(count_open(summary.counts) for summary in summaries.values())
     return found or [ok(f"{format_count(waiting, 'open order')}, none overdue")]
@@ -126,4 +124,4 @@ def _check_at_risk(context: CheckContext, now: float) -> list[Finding]:
     verb, first = "is" if at_risk.count == 1 else "are", format_relative(at_risk.first_event_at, now, 1)
     message = f"{format_count(at_risk.count, 'order')} {verb} at risk; the first event is {first}"
     fix = f"{trouble.remedy} `willcall orders --event-before` lists them."
-    return [replace(error(message, fix), follows=("workers", "accounts"))]
+    return [error(message, fix, ("workers", "accounts"))]

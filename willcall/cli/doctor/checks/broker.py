@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
 
 from tasks.queues import QueueBacklog, queue_names
 from willcall.cli.doctor.checks.redis_server import check_server
@@ -69,11 +68,11 @@ def check_backlogs(queues: Mapping[str, QueueBacklog]) -> list[Finding]:
     for name, backlog in queues.items():
         if backlog.lag and backlog.lag > LATE:
             message = f"queue {name} is {format_duration(backlog.lag)} behind"
-            found.append(replace(error(message, SYSTEM_TROUBLES["queue_stuck"].remedy), follows=("workers",)))
+            found.append(error(message, SYSTEM_TROUBLES["queue_stuck"].remedy, ("workers",)))
         if backlog.ready >= MANY:
             fix = "Start more workers, or wait if the messages have just arrived."
             message = f"{format_count(backlog.ready, 'message')} in {name} wait for a worker"
-            found.append(replace(warning(message, fix), follows=("workers",)))
+            found.append(warning(message, fix, ("workers",)))
     ready = sum(backlog.ready for backlog in queues.values())
     scheduled = sum(backlog.waiting or 0 for backlog in queues.values())
     return found or [ok(f"{format_count(ready, 'message')} ready, {scheduled:,} scheduled")]

@@ -1,7 +1,5 @@
 """Callbacks, alerts and reports: whether backends, operators and providers are notified, and can verify that."""
 
-from dataclasses import replace
-
 from willcall.cli.doctor.context import CHECK_TIMEOUT, CheckContext
 from willcall.cli.doctor.findings import Finding, error, ok, unknown, warning
 from willcall.http.address_guard import AddressGuard
@@ -50,8 +48,8 @@ def _callbacks_late(pending: PendingSummary, now: float) -> Finding:
     waited = format_duration(pending.waited(now))
     fix = f"{SYSTEM_TROUBLES['callbacks_late'].remedy} `willcall redeliver {pending.oldest}` retries now."
     count = format_count(pending.count, "callback")
-    late = warning(f"{count} not delivered; the oldest, of {pending.oldest}, for {waited}", fix)
-    return replace(late, follows=("workers",))
+    message = f"{count} not delivered; the oldest, of {pending.oldest}, for {waited}"
+    return warning(message, fix, ("workers",))
 
 
 def _callbacks_refused(backend: RefusingBackend, now: float) -> Finding:
@@ -72,7 +70,7 @@ def _alerts_late(alerts: PendingAlerts, now: float) -> Finding:
         f"{format_count(alerts.count, 'alert')} not delivered; "
         f"the oldest, of {alerts.subject}, for {waited}, since {since}; {alerts.answered}"
     )
-    return replace(warning(message, SYSTEM_TROUBLES["alerts_late"].remedy), follows=("workers",))
+    return warning(message, SYSTEM_TROUBLES["alerts_late"].remedy, ("workers",))
 
 
 def _describe_alerts(url: str | None, alerts: PendingAlerts | None) -> str:

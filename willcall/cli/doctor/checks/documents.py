@@ -1,6 +1,5 @@
 """Documents: whether the store is writable, and which downloads are late or were given up."""
 
-from dataclasses import replace
 from secrets import token_hex
 
 from willcall.cli.doctor.context import CheckContext
@@ -45,7 +44,7 @@ def _check_late(context: CheckContext) -> list[Finding]:
     count = format_count(pending.count, "order")
     message = f"documents of {count} are missing; the oldest, {pending.oldest}, for {format_duration(waited)}"
     message += f": {describe_fetch(fetch, now)}" if fetch else ""
-    return [replace(warning(message, _fix("documents_late")), follows=("workers",))]
+    return [warning(message, _fix("documents_late"), ("workers",))]
 
 
 def _check_given_up(context: CheckContext) -> list[Finding]:

@@ -2,7 +2,6 @@
 
 import socket
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from tasks.queues import queue_names
 from willcall.cli.doctor.context import CheckContext
@@ -83,8 +82,8 @@ def check_sweeps(context: CheckContext) -> list[Finding]:
     if overdue:
         restart = restart_advice(beat=bool(beats), worker=bool(workers))
         sweeps = ", ".join(_describe_overdue_sweep(sweep, now) for sweep in overdue)
-        late = error(f"overdue: {sweeps}", SYSTEM_TROUBLES["sweeps_overdue"].instructions(restart=restart))
-        found.append(replace(late, follows=("workers", "beat")))
+        fix = SYSTEM_TROUBLES["sweeps_overdue"].instructions(restart=restart)
+        found.append(error(f"overdue: {sweeps}", fix, ("workers", "beat")))
     if found or not beats:
         return found or [unknown("beat is not running")]
     latest = max((run.at for run in last.values()), default=None)

@@ -317,27 +317,17 @@ class DeliveryStore:
             pipe.hget(self._recipients.delivery(subject), "host")
         return [host or "" for host in pipe.execute()]
 
-    def latest_attempts(self, subjects: Sequence[str]) -> list[DeliveryAttempt | None]:
-        """Return the last attempt to deliver each subject's latest event, `None` if there was none yet."""
+    def latest_attempts(self, subjects: Sequence[str], most: int) -> list[list[DeliveryAttempt]]:
+        """Return the last attempts, up to `most`, to deliver each subject's latest event; the newest first."""
         pipe = self._redis.pipeline(transaction=False)
         for subject in subjects:
             pipe.hget(self._recipients.delivery(subject), "event")
-            pipe.lindex(self._recipients.attempts(subject), 0)
+            pipe.lrange(self._recipients.attempts(subject), 0, most - 1)
         found = iter(pipe.execute())
-        latest = [(event, _try(line)) if line else None for event, line in zip(found, found, strict=True)]
-        return [each[1] if each and each[0] == each[1].event_id else None for each in latest]
-
-    def last_answers(self, subjects: Sequence[str], attempts: int) -> list[int | None]:
-        """Return the HTTP status that all of the last attempts for each subject's latest event got.
-
-        `None` if there were fewer than `attempts`, or if they got different ones or none.
-        """
-        pipe = self._redis.pipeline(transaction=False)
-        for subject in subjects:
-            pipe.hget(self._recipients.delivery(subject), "event")
-            pipe.lrange(self._recipients.attempts(subject), 0, attempts - 1)
-        found = iter(pipe.execute())
-        return [_common_status(event, lines, attempts) for event, lines in zip(found, found, strict=True)]
+        return [
+            [attempt for attempt in map(_try, lines) if attempt.event_id == event]
+            for event, lines in zip(found, found, strict=True)
+        ]
 
     def get(self, subject: str) -> DeliveryState | None:
         """Return the delivery of a subject's latest event, or `None`."""
@@ -353,12 +343,6 @@ class DeliveryStore:
         """Return the attempts to deliver the subject's events, oldest first."""
         lines = cast("list[str]", self._redis.lrange(self._recipients.attempts(subject), 0, -1))
         return [_try(line) for line in reversed(lines)]
-
-
-def _common_status(event: str | None, lines: Sequence[str], attempts: int) -> int | None:
-    made = [attempt for attempt in map(_try, lines) if attempt.event_id == event]
-    statuses = {attempt.http_status for attempt in made}
-    return statuses.pop() if len(made) == attempts and len(statuses) == 1 else None
 
 
 def _client_events(client: str | None) -> list[str]:

@@ -1,9 +1,10 @@
 """Backends that refuse callbacks: they answer, but not with a 2xx, and a retry will not change that."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 
+from willcall.stores.deliveries import DeliveryAttempt
 from willcall.stores.registry import Stores
 
 #: Deliveries that are looked at, the ones that have waited longest.
@@ -28,18 +29,21 @@ class RefusingBackend:
 def refusing_backends(stores: Stores) -> Sequence[RefusingBackend]:
     """Return the hosts whose last answers are refusals, the earliest first."""
     oldest = stores.deliveries.oldest(_LOOKED_AT)
+    ids = [order_id for order_id, _ in oldest]
+    hosts, attempts = stores.deliveries.hosts(ids), stores.deliveries.latest_attempts(ids, _ATTEMPTS)
     found: dict[tuple[str, int], RefusingBackend] = {}
-    for (order_id, since), host, status in zip(
-        oldest,
-        stores.deliveries.hosts([order_id for order_id, _ in oldest]),
-        stores.deliveries.last_answers([order_id for order_id, _ in oldest], _ATTEMPTS),
-        strict=True,
-    ):
-        if host and status is not None and _is_refusal(status):
+    for (order_id, since), host, made in zip(oldest, hosts, attempts, strict=True):
+        status = _refusal(made)
+        if host and status is not None:
             first = found.get((host, status), RefusingBackend(host, status, 0, since, order_id))
-            found[host, status] = RefusingBackend(host, status, first.count + 1, first.since, first.order_id)
+            found[host, status] = replace(first, count=first.count + 1)
     return list(found.values())
 
 
-def _is_refusal(status: int) -> bool:
-    return 400 <= status < 500 and status not in _TEMPORARY  # noqa: PLR2004 - the class of client errors
+def _refusal(made: Sequence[DeliveryAttempt]) -> int | None:
+    """Return the status with which each of the last attempts was refused, or `None`."""
+    statuses = {attempt.http_status or 0 for attempt in made}
+    if len(made) < _ATTEMPTS or len(statuses) > 1:
+        return None
+    status = statuses.pop()
+    return status if 400 <= status < 500 and status not in _TEMPORARY else None  # noqa: PLR2004 - client errors

@@ -72,8 +72,8 @@ def pending_alerts(stores: Stores, now: float) -> PendingAlerts | None:
     if pending.oldest_at is None or pending.oldest is None:
         return None
     late = pending.waited(now) >= CALLBACK_LATE_AFTER
-    (latest,) = stores.ops_deliveries.latest_attempts([pending.oldest])
-    return PendingAlerts(pending.count, pending.oldest, pending.oldest_at, late, _answer(latest))
+    (attempts,) = stores.ops_deliveries.latest_attempts([pending.oldest], 1)
+    return PendingAlerts(pending.count, pending.oldest, pending.oldest_at, late, _answer(attempts))
 
 
 def overdue_orders(
@@ -93,14 +93,14 @@ def overdue_orders(
     ids = [order_id for order_id, _ in entries]
     orders = stores.orders.get_many(ids)
     fetching = stores.fetches.progress(ids) if kind is OverdueKind.DOCUMENTS else [None] * len(ids)
-    attempts = stores.deliveries.latest_attempts(ids) if kind is OverdueKind.UNDELIVERED else [None] * len(ids)
+    attempts = stores.deliveries.latest_attempts(ids, 1) if kind is OverdueKind.UNDELIVERED else [[]] * len(ids)
     found = []
-    for order, (_, since), hosts, progress, attempt in zip(
+    for order, (_, since), hosts, progress, made in zip(
         orders, entries, _hosts(stores, orders, ids, kind), fetching, attempts, strict=True
     ):
         if order:
             given_up = None if progress else _given_up(order, kind)
-            answer = _answer(attempt) or (progress.why if progress else given_up)
+            answer = _answer(made) or (progress.why if progress else given_up)
             found.append(OverdueOrder(order, since, hosts, progress, given_up, answer))
     return OverdueOrders(found, count)
 
@@ -131,8 +131,8 @@ def _document_hosts(order: Order) -> list[str]:
     return sorted({host for url in missing_document_urls(order.tickets) if (host := web_host(url))})
 
 
-def _answer(attempt: DeliveryAttempt | None) -> str | None:
-    """Return what a backend or an operator's server answered, or why it did not."""
-    if attempt is None:
+def _answer(made: Sequence[DeliveryAttempt]) -> str | None:
+    """Return what a backend or an operator's server answered to the last attempt, or why it did not."""
+    if not made:
         return None
-    return f"HTTP {attempt.http_status}" if attempt.http_status else attempt.why
+    return f"HTTP {made[0].http_status}" if made[0].http_status else made[0].why

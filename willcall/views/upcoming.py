@@ -5,13 +5,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from willcall.orders.model import Order
-from willcall.stores.listing import OrderFilter
+from willcall.stores.listing import ListingPage, OrderFilter
 from willcall.stores.registry import Stores
 
 #: An event within so many seconds is near.
 SOON = 86_400.0
-#: Orders that are looked at for whether they are at risk.
-LOOKED_AT = 200
+#: Most orders that are read to see whether they are at risk.
+_MOST_READ = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class UpcomingOrders:
 
 @dataclass(frozen=True, slots=True)
 class OrdersAtRisk:
-    """Open orders at risk, among the `LOOKED_AT` whose events are the soonest.
+    """Open orders at risk, among those whose events are the soonest.
 
     `events`: by account, when the event of each is, the soonest first (epoch seconds).
     """
@@ -59,20 +59,28 @@ def upcoming_filter(query: OrderFilter, now: float) -> OrderFilter:
     return replace(query, open_only=True, event_before=now + SOON)
 
 
-def upcoming_orders(stores: Stores, now: float, most: int) -> UpcomingOrders:
-    """Return up to `most` open orders whose event is near or has begun."""
-    page = stores.listing.page(upcoming_filter(OrderFilter(), now), most)
-    if page.next_cursor is None:
-        return UpcomingOrders(page.orders, len(page.orders))
-    counted = stores.listing.events_ahead(stores.orders.accounts(), [now + SOON])
-    return UpcomingOrders(page.orders, sum(before for before, _ in counted))
+def upcoming_orders(stores: Stores, now: float, most: int) -> tuple[UpcomingOrders, OrdersAtRisk]:
+    """Return up to `most` open orders whose event is near or has begun, and which of all such orders are at risk."""
+    page = _read_upcoming(stores, now)
+    count = len(page.orders)
+    if page.next_cursor is not None:
+        counted = stores.listing.events_ahead(stores.orders.accounts(), [now + SOON])
+        count = sum(before for before, _ in counted)
+    return UpcomingOrders(page.orders[:most], count), _at_risk(page.orders)
 
 
 def orders_at_risk(stores: Stores, now: float) -> OrdersAtRisk:
     """Return the open orders that are at risk."""
-    page = stores.listing.page(upcoming_filter(OrderFilter(), now), LOOKED_AT)
+    return _at_risk(_read_upcoming(stores, now).orders)
+
+
+def _read_upcoming(stores: Stores, now: float) -> ListingPage:
+    return stores.listing.page(upcoming_filter(OrderFilter(), now), _MOST_READ)
+
+
+def _at_risk(orders: Sequence[Order]) -> OrdersAtRisk:
     events: dict[str, list[float]] = defaultdict(list)
-    for order in page.orders:
+    for order in orders:
         if order.at_risk and order.event_at is not None:
             events[order.account_key].append(order.event_at)
     return OrdersAtRisk(events)

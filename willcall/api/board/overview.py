@@ -24,7 +24,7 @@ from willcall.views.accounts import (
 from willcall.views.backends import RefusingBackend, refusing_backends
 from willcall.views.overdue import PendingAlerts, pending_alerts
 from willcall.views.sweeps import OverdueSweep, overdue_sweeps
-from willcall.views.upcoming import OrdersAtRisk, UpcomingOrders, orders_at_risk, upcoming_orders
+from willcall.views.upcoming import OrdersAtRisk, UpcomingOrders, upcoming_orders
 
 #: Minutes over which lateness and responses are shown.
 RECENT_MINUTES = 15
@@ -147,6 +147,7 @@ def read_overview(context: Context) -> Overview:
     stores = context.stores
     now = stores.accounts.now()
     processes, sweeps = stores.processes.running(), stores.sweeps.last_runs()
+    upcoming, at_risk = upcoming_orders(stores, now, UPCOMING_SHOWN)
     return Overview(
         now=now,
         accounts=_summaries(context, now),
@@ -164,8 +165,8 @@ def read_overview(context: Context) -> Overview:
         overdue=stores.listing.overdue(OrderFilter(), now - context.settings.sweeps.grace, 0)[0],
         booked_ahead=context.settings.sweeps.booked_ahead,
         dead_letters=stores.dead_letters.count(),
-        upcoming=upcoming_orders(stores, now, UPCOMING_SHOWN),
-        at_risk=orders_at_risk(stores, now),
+        upcoming=upcoming,
+        at_risk=at_risk,
         lost=stores.processes.lost(),
         refusing_backends=refusing_backends(stores),
         rejected_webhooks=stores.rejected_webhooks.read(sorted(context.accounts)),

@@ -1,4 +1,4 @@
-"""Wrong keys: counted, some of them logged, and answered the later the more came from one address."""
+"""Wrong keys: counted, partly logged, and answered more slowly the more of them come from one address."""
 
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -8,11 +8,11 @@ from time import monotonic
 from anyio import sleep
 from prometheus_client import Counter
 
-#: Wrong keys of a kind per address and minute that are logged, and answered at once.
+#: Wrong keys of a kind per address and minute that are logged, and answered without delay.
 FREE = 10
 #: Seconds by which each further one is answered later than the one before, and the longest delay.
 _STEP, LONGEST_DELAY = 0.1, 2.0
-#: Answers that are delayed at once. Further ones are not: connections are limited.
+#: Most answers that are delayed at the same time. Further ones are not delayed, because connections are limited.
 MOST_DELAYED = 100
 _MINUTE = 60.0
 #: Addresses that are remembered; the earliest are dropped first.

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from willcall.api.problems import ProblemError, ProblemType
-from willcall.api.rejected_keys import KeyKind
+from willcall.api.rejected_keys import KeyKind, RejectedKeys
 from willcall.config.settings import ApiSettings
 from willcall.orders.history import Actor
 
@@ -184,13 +184,17 @@ def _is_loopback(host: str) -> bool:
     return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
-async def delay_rejection(request: Request, kind: KeyKind) -> None:
-    """Wait before a wrong key is answered, without keeping anybody else from a slot."""
+async def reject_key(request: Request, kind: KeyKind) -> bool:
+    """Count a wrong key. Returns whether to log it; if there were too many to log, waits before it returns."""
+    rejected_keys: RejectedKeys = request.app.state.rejected_keys
+    if rejected_keys.record(kind, client_address(request)):
+        return True
     request.scope["slot"].leave()
-    await request.app.state.rejected_keys.delay(kind, _address(request))
+    await rejected_keys.delay(kind, client_address(request))
+    return False
 
 
-def _address(request: Request) -> str:
+def client_address(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
@@ -201,8 +205,8 @@ async def _identify(request: Request, access: Access, credentials: HTTPAuthoriza
     several = len(request.headers.getlist("Authorization")) > 1  # of which a proxy may change the order
     principal = access.identify(credentials.credentials) if credentials and not several else None
     if principal is None:
-        if credentials:
-            await _reject_key(request)
+        if credentials and await reject_key(request, KeyKind.API):
+            log.warning("key rejected", client=client_address(request))
         what = "only one key is accepted" if several else "the key is not valid" if credentials else "a key is required"
         raise ProblemError(
             ProblemType.UNAUTHORIZED,
@@ -210,13 +214,6 @@ async def _identify(request: Request, access: Access, credentials: HTTPAuthoriza
             headers={"WWW-Authenticate": "Bearer"},
         )
     return principal
-
-
-async def _reject_key(request: Request) -> None:
-    """Count a wrong key, log it unless there are too many, and delay the answer."""
-    if request.app.state.rejected_keys.record(KeyKind.API, _address(request)):
-        log.warning("key rejected", client=_address(request))
-    await delay_rejection(request, KeyKind.API)
 
 
 def _require_this_machine(request: Request) -> None:

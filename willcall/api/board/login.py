@@ -17,8 +17,8 @@ from willcall.api.board.access import (
 from willcall.api.board.errors import BoardRoute
 from willcall.api.board.forms import Form, safe_redirect_path
 from willcall.api.board.rendering import page
-from willcall.api.rejected_keys import KeyKind, RejectedKeys
-from willcall.api.security import delay_rejection
+from willcall.api.rejected_keys import KeyKind
+from willcall.api.security import client_address, reject_key
 
 log = structlog.get_logger(__name__)
 
@@ -49,24 +49,20 @@ async def login_page(request: Request, access: LoginDep, back: Annotated[str | N
 @router.post("/login")
 async def login(request: Request, access: LoginDep, form: Form) -> Response:
     """Open a session for a valid key, however many wrong ones came before."""
-    back, client = safe_redirect_path(form.get("back")), request.client.host if request.client else ""
+    back = safe_redirect_path(form.get("back"))
     session = access.sessions.open(form.get("key", "").strip())
     if session is None:
-        return await _refused(request, client, back)
-    log.info("login", client=client)
+        return await _refused(request, back)
+    log.info("login", client=client_address(request))
     entered = _go(back)
     set_cookie(request, entered, SESSION_COOKIE, session)
     return entered
 
 
-async def _refused(request: Request, client: str, back: str) -> Response:
+async def _refused(request: Request, back: str) -> Response:
     """Log a wrong key, but only some per minute, so that the log cannot be flooded. Answer later and later."""
-    rejected_keys: RejectedKeys = request.app.state.rejected_keys
-    logged = rejected_keys.record(KeyKind.LOGIN, client)
-    if logged:
-        log.warning("login rejected", client=client)
-    await delay_rejection(request, KeyKind.LOGIN)
-    if logged:
+    if await reject_key(request, KeyKind.LOGIN):
+        log.warning("login rejected", client=client_address(request))
         error = "That operator key is not valid."
         return page(request, "login.html", HTTPStatus.FORBIDDEN, back=back, error=error)
     error = "Too many wrong keys. The correct key works at any time."

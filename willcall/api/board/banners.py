@@ -1,14 +1,15 @@
 """The banners: what is wrong with the system as a whole, with texts from `willcall.orders.troubles`. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from willcall.api.board import labels
 from willcall.api.board.overview import AccountOverview, Overview
 from willcall.orders.callbacks import CALLBACK_LATE_AFTER
 from willcall.orders.ticket_documents import DOCUMENTS_LATE_AFTER
 from willcall.orders.troubles import ACCOUNT_TROUBLES, SYSTEM_TROUBLES, Trouble
-from willcall.stores.accounts import AccountHealth
+from willcall.stores.accounts import AccountHealth, AccountState
 from willcall.views.accounts import account_trouble
 from willcall.views.formatting import format_count, format_duration, format_relative, probe_condition
 from willcall.views.overdue import OverdueKind
@@ -41,8 +42,8 @@ class Banner:
     results: Sequence["Banner"] = ()
 
 
-#: What follows from a cause, by the kinds of their banners: shown with the cause.
-_CONSEQUENCES: Mapping[str, frozenset[str]] = {
+#: What follows from a cause, by the kinds of their banners: shown with the first of its causes that is there.
+_CONSEQUENCES = {
     "worker": frozenset({"overdue", "missed", "lost", "undelivered", "refused", "operators", "lacking", "at_risk"}),
     "beat": frozenset({"missed"}),
     "refused": frozenset({"undelivered"}),
@@ -58,10 +59,8 @@ def banners(overview: Overview) -> list[Banner]:
 
 
 def _with_consequences(found: list[Banner]) -> list[Banner]:
-    kinds, causes = {banner.kind for banner in found}, dict[str, str]()
-    for cause, effects in _CONSEQUENCES.items():
-        if cause in kinds:
-            causes = dict.fromkeys(effects, cause) | causes
+    kinds = {banner.kind for banner in found}
+    causes = {kind: cause for cause in reversed(_CONSEQUENCES) if cause in kinds for kind in _CONSEQUENCES[cause]}
     return [
         replace(banner, results=[each for each in found if causes.get(each.kind) == banner.kind])
         for banner in found
@@ -156,7 +155,7 @@ def _banner(
     news: str = "",
     **placeholders: str,
 ) -> Banner:
-    """Return the banner of a trouble of the deployment."""
+    """Return the banner of a trouble of the deployment, or of several accounts."""
     return Banner(
         kind,
         critical=trouble.critical,
@@ -180,14 +179,12 @@ def _accounts(overview: Overview) -> Iterator[Banner]:
             yield _overbooked(summary, overview.now)
         if summary.view.state.health is AccountHealth.OK and summary.overdue:
             trouble = ACCOUNT_TROUBLES["overdue"]
-            yield Banner(
+            rate = summary.view.account.rate
+            yield _banner(
                 "overdue",
-                critical=summary.overdue > summary.view.account.rate.limit / summary.view.account.rate.period * 60,
+                replace(trouble, critical=summary.overdue > rate.limit / rate.period * 60),
                 title=f"{summary.key}: {format_count(summary.overdue, 'order')} overdue",
-                effect=trouble.effect,
-                remedy=trouble.remedy,
                 orders_url=f"/orders?late={OverdueKind.OVERDUE}&account={summary.key}",
-                alert=trouble.alert,
             )
 
 
@@ -195,14 +192,9 @@ def _overbooked(summary: AccountOverview, now: float) -> Banner:
     """Warn that more polls of an account are due than its rate allows."""
     state, trouble = summary.view.state, ACCOUNT_TROUBLES["overbooked"]
     ahead = format_duration(state.booked_ahead(now))
-    return Banner(
-        "overbooked",
-        critical=trouble.critical,
-        title=f"{summary.key} {trouble.what}",
-        effect=f"{format_count(state.booked, 'request')}, the last in {ahead}. {trouble.effect}",
-        remedy=labels.fix(trouble, summary.key, summary.view.state),
-        orders_url=f"/orders?account={summary.key}",
-        alert=trouble.alert,
+    facts = f"{format_count(state.booked, 'request')}, the last in {ahead}"
+    return _account_banner(
+        "overbooked", trouble, summary.key, facts, state, orders_url=f"/orders?account={summary.key}"
     )
 
 
@@ -216,12 +208,12 @@ def _account(summary: AccountOverview, overview: Overview) -> Banner:
         news.append(f"{at_risk.count:,} at risk: the first event is {format_relative(at_risk.first_event_at, now, 1)}")
     elif summary.first_deadline and summary.first_deadline > now:
         news.append(f"the first deadline is {format_relative(summary.first_deadline, now, 1)}")
-    return Banner(
+    return _account_banner(
         state.health.value,
-        critical=trouble.critical,
-        title=f"{summary.key} {trouble.what}",
-        effect=f"{', '.join(news)}. {trouble.effect}",
-        remedy=labels.fix(trouble, summary.key, summary.view.state),
+        trouble,
+        summary.key,
+        ", ".join(news),
+        summary.view.state,
         since=state.since,
         why=state.why,
         until=until,
@@ -229,7 +221,21 @@ def _account(summary: AccountOverview, overview: Overview) -> Banner:
         account=summary,
         orders_url=f"/orders?account={summary.key}" if summary.view.open_orders else None,
         news=_lower(", ".join(news)),
+    )
+
+
+def _account_banner(
+    kind: str, trouble: Trouble, key: str, facts: str, state: AccountState | None = None, **fields: Any
+) -> Banner:
+    """Return the banner of a trouble of an account; `facts` are a clause, `fields` more fields of the banner."""
+    return Banner(
+        kind,
+        critical=trouble.critical,
+        title=f"{key} {trouble.what}",
+        effect=f"{facts}. {trouble.effect}",
+        remedy=labels.fix(trouble, key, state),
         alert=trouble.alert,
+        **fields,
     )
 
 
@@ -248,15 +254,8 @@ def _next_step(summary: AccountOverview, now: float, *, beat: bool) -> tuple[flo
 def _unconfigured(overview: Overview) -> Iterator[Banner]:
     trouble = ACCOUNT_TROUBLES["unconfigured"]
     for key, waiting in overview.unconfigured.items():
-        yield Banner(
-            "unconfigured",
-            critical=trouble.critical,
-            title=f"{key} {trouble.what}",
-            effect=f"{waiting_words(waiting)}. {trouble.effect}",
-            remedy=labels.fix(trouble, key, None),
-            orders_url=f"/orders?account={key}",
-            alert=trouble.alert,
-        )
+        facts = waiting_words(waiting)
+        yield _account_banner("unconfigured", trouble, key, facts, orders_url=f"/orders?account={key}")
 
 
 def _at_risk(overview: Overview) -> Iterator[Banner]:
@@ -265,16 +264,12 @@ def _at_risk(overview: Overview) -> Iterator[Banner]:
     at_risk = overview.at_risk.without(shown)
     count, first = at_risk.count, at_risk.first_event_at
     if first is not None:
-        trouble = ACCOUNT_TROUBLES["at_risk"]
-        yield Banner(
+        yield _banner(
             "at_risk",
-            critical=trouble.critical,
+            ACCOUNT_TROUBLES["at_risk"],
             title=f"{format_count(count, 'order')} {'is' if count == 1 else 'are'} at risk",
-            effect=trouble.effect,
-            remedy=trouble.remedy,
             orders_url="/orders?event=soon",
             news=f"the first event is {format_relative(first, overview.now, 1)}",
-            alert=trouble.alert,
         )
 
 
@@ -282,16 +277,8 @@ def _webhooks(overview: Overview) -> Iterator[Banner]:
     """Return a banner for each account whose webhooks are rejected."""
     trouble = ACCOUNT_TROUBLES["webhooks_rejected"]
     for key, rejected in overview.rejected_webhooks.items():
-        yield Banner(
-            "webhooks",
-            critical=trouble.critical,
-            title=f"{key} {trouble.what}",
-            effect=f"{format_count(rejected.count, 'webhook')} since the last accepted one. {trouble.effect}",
-            remedy=labels.fix(trouble, key, None),
-            since=rejected.since,
-            why=rejected.reason.text,
-            alert=trouble.alert,
-        )
+        facts = f"{format_count(rejected.count, 'webhook')} since the last accepted one"
+        yield _account_banner("webhooks", trouble, key, facts, since=rejected.since, why=rejected.reason.text)
 
 
 def _late(overview: Overview) -> Iterator[Banner]:

@@ -35,7 +35,7 @@ from willcall.usecases.notify import redeliver
 from willcall.usecases.orders import cancel_order, get_order, request_poll
 from willcall.usecases.submit import submit
 from willcall.views.order_export import MEDIA_TYPES
-from willcall.views.promises import read_conditions
+from willcall.views.promises import earliest_poll, read_conditions
 
 router = APIRouter(prefix="/v1/orders", tags=["orders"])
 #: Calls that operators' keys may make too.
@@ -122,15 +122,16 @@ def poll_order(
 ) -> SchemaResponse:
     """Poll as soon as the provider's hints, the minimum interval and the rate allow.
 
-    `next_poll_at` says when that is; null if the account is paused, rejected or down, so that nobody knows.
+    `next_poll_at` says when that is; null while the account is paused, rejected or down.
 
     With the body `{"now": true}`, poll even before the provider's `Retry-After` has passed. Keys of clients cannot.
     """
     override = override_requested(payload, principal)
     request_poll(context, order_id, principal.actor, override=override)
     order = get_order(context, order_id)
-    conditions = read_conditions(context.stores, context.accounts.get(order.account_key))
-    return SchemaResponse(order_schema(replace(order, next_poll_at=conditions.poll_at(order, override=override))), 202)
+    account = read_conditions(context.stores, context.accounts, order.account_key).state
+    next_poll_at = earliest_poll(order, account, override=override)
+    return SchemaResponse(order_schema(replace(order, next_poll_at=next_poll_at)), 202)
 
 
 @operator_router.patch(

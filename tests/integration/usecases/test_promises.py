@@ -9,7 +9,13 @@ from willcall.usecases.account_reports import report_throttle
 from willcall.usecases.accounts import pause, resume
 from willcall.usecases.orders import request_poll
 from willcall.views.accounts import stopped_accounts
-from willcall.views.promises import Conditions, describe_expedited_poll, describe_first_poll, read_conditions
+from willcall.views.promises import (
+    Conditions,
+    describe_expedited_poll,
+    describe_first_poll,
+    earliest_poll,
+    read_conditions,
+)
 
 KEY = "tiqets/default"
 
@@ -23,12 +29,12 @@ def h(make_system: Setup) -> System:
 
 
 def conditions(h: System) -> Conditions:
-    return read_conditions(h.context.stores, h.context.accounts[KEY])
+    return read_conditions(h.context.stores, h.context.accounts, KEY)
 
 
 def promise(h: System, *, override: bool = False) -> str:
     expedited = request_poll(h.context, "ord-1", ANNA, override=override)
-    return describe_expedited_poll(expedited, KEY, h.context.stores.accounts.now(), conditions(h), override=override)
+    return describe_expedited_poll(expedited, conditions(h), override=override)
 
 
 def throttle(h: System) -> None:
@@ -45,16 +51,16 @@ def test_a_throttle_postpones_what_is_promised(h: System) -> None:
     }
     assert "in 30 min" in describe_first_poll(h.order(), conditions(h)).replace("29 min 59 s", "30 min")
     assert stopped_accounts(h.context.stores, h.context.accounts, {KEY}) == {KEY: "throttled"}
-    assert (conditions(h).poll_at(h.order()) or 0) - h.context.stores.accounts.now() > 1_790
+    assert (earliest_poll(h.order(), conditions(h).state) or 0) - h.context.stores.accounts.now() > 1_790
     assert "30 min" not in promise(h, override=True)
-    assert (conditions(h).poll_at(h.order(), override=True) or 0) - h.context.stores.accounts.now() < 60
+    assert (earliest_poll(h.order(), conditions(h).state, override=True) or 0) - h.context.stores.accounts.now() < 60
 
 
 def test_a_pause_and_an_outage_are_distinguished(h: System) -> None:
     account = h.context.accounts[KEY]
     pause(h.context, account, None, ANNA)
     assert promise(h) == f"is held, and will be polled once its account {KEY} is resumed"
-    assert conditions(h).poll_at(h.order()) is None
+    assert earliest_poll(h.order(), conditions(h).state) is None
     assert describe_first_poll(h.order(), conditions(h)).endswith("the order is held until it is resumed")
     resume(h.context, account, ANNA)
     h.redis.hset(f"willcall:account:{KEY}", "state", "down")

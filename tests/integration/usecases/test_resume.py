@@ -14,7 +14,7 @@ from willcall.stores.accounts import OUTAGES, AccountHealth, AccountState, Resum
 from willcall.stores.schedule import ExpediteOutcome
 from willcall.usecases.accounts import resume
 from willcall.usecases.orders import cancel_order, request_poll
-from willcall.views.promises import describe_resume
+from willcall.views.promises import describe_resume, read_conditions
 
 ACCOUNT = "tiqets/default"
 HINT = 300
@@ -64,7 +64,9 @@ def test_resume_without_an_override_keeps_a_hint_and_returns_its_end(make_system
     now = h.context.stores.accounts.now()
     assert resumed.until is not None
     assert before + HINT <= resumed.until <= now + HINT
-    assert "allows no request until" in describe_resume(resumed, now, None)
+    assert "allows no request until" in describe_resume(
+        resumed, read_conditions(h.context.stores, h.context.accounts, ACCOUNT), ""
+    )
     assert (h.outbox.messages, len(h.providers.ledger())) == ([], requests)
     assert state(h).hint_until == resumed.until, "the board offers to ask all the same"
 
@@ -90,7 +92,8 @@ def test_resuming_a_stopped_account_whose_last_order_was_cancelled_promises_no_r
     cancel_order(h.context, name, ANNA)
     resumed = resume(h.context, h.context.accounts[ACCOUNT], ANNA)
     assert resumed == ResumeOutcome(probing=0)
-    assert describe_resume(resumed, 0.0, None).startswith("has no open orders; the next one")
+    promise = describe_resume(resumed, read_conditions(h.context.stores, h.context.accounts, ACCOUNT), "")
+    assert promise.startswith("has no open orders; the next one")
     submit(h, "next")
     assert h.poll("next").status is Status.FULFILLED
     assert state(h).health is AccountHealth.OK

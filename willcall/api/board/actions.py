@@ -50,9 +50,8 @@ def poll_order(request: Request, context: ContextDep, actor: ActorDep, order_id:
     try:
         override = _override(form)
         expedited = request_poll(context, order_id, actor, override=override)
-        key, now = get_order(context, order_id).account_key, context.stores.accounts.now()
-        conditions = read_conditions(context.stores, context.accounts.get(key))
-        message = f"Order {order_id} {describe_expedited_poll(expedited, key, now, conditions, override=override)}."
+        conditions = read_conditions(context.stores, context.accounts, get_order(context, order_id).account_key)
+        message = f"Order {order_id} {describe_expedited_poll(expedited, conditions, override=override)}."
     except ClosedOrderError as error:
         message = sentence(error)
     return redirect_back(request, form.get("back"), message)
@@ -110,8 +109,8 @@ def pause_account(request: Request, context: ContextDep, actor: ActorDep, accoun
 def resume_account(request: Request, context: ContextDep, actor: ActorDep, account: AccountDep, form: Form) -> Response:
     """Resume or probe; despite a `Retry-After` if the form says so."""
     resumed = resume(context, account, actor, override=_override(form))
-    anyway, workers = "To poll anyway, press Try now anyway.", bool(context.stores.processes.running("worker"))
-    result = describe_resume(resumed, context.stores.accounts.now(), anyway, workers=workers)
+    conditions = read_conditions(context.stores, context.accounts, account.key)
+    result = describe_resume(resumed, conditions, "To poll anyway, press Try now anyway.")
     return redirect_back(request, form.get("back"), f"{account.key} {result}")
 
 

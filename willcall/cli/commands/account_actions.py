@@ -14,7 +14,7 @@ from willcall.orders.errors import UnknownAccountError
 from willcall.providers.base import Account
 from willcall.usecases import accounts as use_cases
 from willcall.views.formatting import describe_longer_pause, format_duration, format_timestamp
-from willcall.views.promises import describe_resume
+from willcall.views.promises import describe_resume, read_conditions
 
 AccountArgument = Annotated[
     str, typer.Argument(metavar="PROVIDER[/ACCOUNT]", help="One account, or all accounts of a provider.")
@@ -62,8 +62,7 @@ def resume(
             )
         resumed = use_cases.resume(context, account, command_line_actor(), override=now)
         override = f"To poll anyway: `willcall resume {account.key} --now`."
-        workers = bool(context.stores.processes.running("worker"))
-        result = describe_resume(resumed, context.stores.accounts.now(), override, workers=workers)
+        result = describe_resume(resumed, read_conditions(context.stores, context.accounts, account.key), override)
         typer.echo(f"{account.key} {result}")
 
 

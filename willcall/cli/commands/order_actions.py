@@ -31,9 +31,8 @@ def poll(
     if ignore_hint:
         print_note("Warning: --now ignores the provider's Retry-After; the provider may respond with a longer one.")
     expedited = request_poll(context, order_id, command_line_actor(), override=ignore_hint)
-    order, now = get_order(context, order_id), context.stores.accounts.now()
-    conditions = read_conditions(context.stores, context.accounts.get(order.account_key))
-    when = describe_expedited_poll(expedited, order.account_key, now, conditions, override=ignore_hint)
+    conditions = read_conditions(context.stores, context.accounts, get_order(context, order_id).account_key)
+    when = describe_expedited_poll(expedited, conditions, override=ignore_hint)
     typer.echo(f"Order {order_id} {when}.")
 
 

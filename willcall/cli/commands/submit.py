@@ -9,7 +9,6 @@ from willcall.cli.bootstrap import note_missing_accounts
 from willcall.cli.context import open_context
 from willcall.cli.output.console import print_json, print_note
 from willcall.cli.parameters import parse_time
-from willcall.config import find_account
 from willcall.orders.model import DeliverySpeed
 from willcall.orders.serialization import order_to_json
 from willcall.usecases import submit as use_case
@@ -79,8 +78,7 @@ def submit(
     if as_json:
         print_json(order_to_json(order))
     elif result.new:
-        conditions = read_conditions(context.stores, find_account(context.accounts, order.provider, order.account))
-        first = describe_first_poll(order, conditions)
+        first = describe_first_poll(order, read_conditions(context.stores, context.accounts, order.account_key))
         typer.echo(f"Order {order.id} accepted; {first}.")
         print_note(f"Follow it with: willcall order {order.id} --watch")
     else:

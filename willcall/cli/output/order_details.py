@@ -15,7 +15,7 @@ from willcall.orders.model import OPEN, Attempt, Order, Ticket
 from willcall.orders.ticket_documents import DOCUMENT_ERROR, lacks_document
 from willcall.orders.troubles import ACCOUNT_TROUBLES, ORDER_TROUBLES
 from willcall.orders.urls import redact_callback_url, web_host
-from willcall.stores.accounts import AccountState
+from willcall.stores.accounts import AccountHealth, AccountState
 from willcall.stores.deliveries import DeliveryAttempt, DeliveryState
 from willcall.stores.document_fetches import FetchProgress
 from willcall.views.formatting import (
@@ -27,6 +27,7 @@ from willcall.views.formatting import (
     format_relative,
     format_timestamp,
 )
+from willcall.views.promises import earliest_poll
 from willcall.views.redaction import redacted, reference_label
 
 
@@ -122,13 +123,14 @@ def _when(moment: float, now: float) -> Text:
 def _next_poll(details: OrderDetails) -> Text:
     order, account, now = details.order, details.account, details.now
     text = Text()
-    hint = (account.hint_until if account else None) or 0.0
-    if order.next_poll_at is not None and account and account.health.holds_orders:
-        text.append("when the account is resumed" if account.health.value == "paused" else "when the account recovers")
-    elif order.next_poll_at is not None and max(order.next_poll_at, hint) < now - 1:
+    earliest = earliest_poll(order, account)
+    if earliest is not None and order.next_poll_at is not None and earliest < now - 1:
         text.append(f"overdue by {format_duration(now - order.next_poll_at)}")
+    elif earliest is not None:
+        text.append(_when(earliest, now))
     elif order.next_poll_at is not None:
-        text.append(_when(max(order.next_poll_at, hint), now))
+        paused = account is not None and account.health is AccountHealth.PAUSED
+        text.append("when the account is resumed" if paused else "when the account recovers")
     elif details.held and account and not account.health.holds_orders:
         text.append("with the next sweep `polls`, as the account has recovered")
     elif details.held:

@@ -10,7 +10,7 @@ from willcall.views.formatting import (
     format_relative,
     format_timestamp,
 )
-from willcall.views.promises import describe_resume
+from willcall.views.promises import Conditions, describe_resume
 
 
 @pytest.mark.parametrize(
@@ -84,4 +84,5 @@ def test_an_account_with_held_orders_is_not_tried_without_beat(
 def test_resuming_a_stopped_account_promises_only_the_requests_that_it_has_orders_for(
     open_orders: int, words: str
 ) -> None:
-    assert describe_resume(ResumeOutcome(probing=open_orders), 0.0, None) == words
+    conditions = Conditions("tiqets/default", None, 0.0, workers=True)
+    assert describe_resume(ResumeOutcome(probing=open_orders), conditions, "") == words

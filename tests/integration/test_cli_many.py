@@ -36,6 +36,12 @@ def test_orders_are_exported_as_csv(willcall: Willcall, redis: "Redis") -> None:
         assert willcall("orders", *wrong).code == 2
 
 
+def test_what_is_overdue_is_not_filtered_by_metadata(willcall: Willcall) -> None:
+    refused = willcall("orders", "--overdue", "--metadata", "n=1")
+    assert refused.code == 2
+    assert "can only be combined with --limit and --json" in refused.err
+
+
 def test_many_orders_are_acted_on_after_a_yes(willcall: Willcall, redis: "Redis") -> None:  # noqa: ARG001
     for number in range(3):
         submit(willcall, number)

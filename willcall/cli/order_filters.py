@@ -1,6 +1,10 @@
 """The options that select orders, for the commands about many of them."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import wraps
+from inspect import signature
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,53 +23,78 @@ if TYPE_CHECKING:
     from willcall.usecases.context import Context
 
 
-def _time_option(text: str) -> Any:
-    return typer.Option(parser=parse_time, metavar="TIME", help=text)
+def _parse_moment(text: str) -> float:
+    return parse_time(text).timestamp()
 
 
-StatusOption = Annotated[Status | None, typer.Option(help="Only orders with this status.")]
-ProviderOption = Annotated[str | None, typer.Option(help="Only orders at this provider.")]
-AccountOption = Annotated[
-    str | None,
-    typer.Option(metavar="PROVIDER/ACCOUNT", help="Only orders of this account; with --provider, its name."),
-]
-ClientOption = Annotated[str | None, typer.Option(metavar="NAME", help="Only orders of this client.")]
-AttentionOption = Annotated[bool, typer.Option("--attention", help="Only orders that need attention.")]
-OpenOption = Annotated[bool, typer.Option("--open", help="Only orders that are not final yet.")]
-EventBeforeOption = Annotated[datetime | None, _time_option("Only orders whose event is before, the soonest first.")]
-EventAfterOption = Annotated[datetime | None, _time_option("Only orders whose event is later, the soonest first.")]
-UpdatedSinceOption = Annotated[datetime | None, _time_option("Only orders that changed since, the earliest first.")]
-SubmittedAfterOption = Annotated[datetime | None, _time_option("Only orders that were submitted then or later.")]
-SubmittedBeforeOption = Annotated[datetime | None, _time_option("Only orders that were submitted before.")]
-GroupOption = Annotated[str | None, typer.Option(help="Only orders of this group.")]
-TextOption = Annotated[str | None, typer.Option(help="Only orders with this in their id or reference.")]
-MetadataOption = Annotated[
-    list[str] | None,
-    typer.Option("--metadata", "--meta", metavar="NAME=VALUE", help="Only orders with this in their metadata."),
-]
-HostOption = Annotated[str | None, typer.Option(help="Only orders whose callbacks go to this host.")]
+def _moment(text: str) -> Any:
+    return typer.Option(parser=_parse_moment, metavar="TIME", help=text)
 
 
-def read_filter(config: "Config | Context", stores: Stores, given: dict[str, Any]) -> OrderFilter:
-    """Return which orders the options select, by their names. Raises typer.BadParameter."""
-    provider = given["provider"]
-    if provider is not None and provider not in ADAPTERS:
-        raise typer.BadParameter(f"must be one of {', '.join(sorted(ADAPTERS))}", param_hint="--provider")
-    return OrderFilter(
-        given["status"],
-        provider,
-        frozenset() if given["attention"] else None,
-        _account_key(config, stores, provider, given["account"]),
-        _client(config, stores, given["client"]),
-        given["open_only"],
-        event_before=_seconds(given["event_before"]),
-        event_after=_seconds(given["event_after"]),
-        updated_since=_seconds(given["updated_since"]),
-        group=given["group"],
-        submitted_after=_seconds(given["submitted_after"]),
-        submitted_before=_seconds(given["submitted_before"]),
-        submission=submission_search(config.settings, given["text"], _metadata(given["metadata"]), given["host"]),
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderOptions:
+    """The options that select orders, by the names of the parameters of a command (see `with_order_options`)."""
+
+    status: Annotated[Status | None, typer.Option(help="Only orders with this status.")] = None
+    provider: Annotated[str | None, typer.Option(help="Only orders at this provider.")] = None
+    account: Annotated[
+        str | None,
+        typer.Option(metavar="PROVIDER/ACCOUNT", help="Only orders of this account; with --provider, its name."),
+    ] = None
+    client: Annotated[str | None, typer.Option(metavar="NAME", help="Only orders of this client.")] = None
+    attention: Annotated[bool, typer.Option("--attention", help="Only orders that need attention.")] = False
+    event_before: Annotated[float | None, _moment("Only orders whose event is before, the soonest first.")] = None
+    event_after: Annotated[float | None, _moment("Only orders whose event is later, the soonest first.")] = None
+    updated_since: Annotated[float | None, _moment("Only orders that changed since, the earliest first.")] = None
+    submitted_after: Annotated[float | None, _moment("Only orders that were submitted then or later.")] = None
+    submitted_before: Annotated[float | None, _moment("Only orders that were submitted before.")] = None
+    group: Annotated[str | None, typer.Option(help="Only orders of this group.")] = None
+    text: Annotated[str | None, typer.Option(help="Only orders with this in their id or reference.")] = None
+    metadata: Annotated[
+        list[str] | None,
+        typer.Option("--metadata", "--meta", metavar="NAME=VALUE", help="Only orders with this in their metadata."),
+    ] = None
+    host: Annotated[str | None, typer.Option(help="Only orders whose callbacks go to this host.")] = None
+    open_only: Annotated[bool, typer.Option("--open", help="Only orders that are not final yet.")] = False
+
+    def filter(self, config: "Config | Context", stores: Stores) -> OrderFilter:
+        """Return which orders the options select. Raises typer.BadParameter and UnknownAccountError."""
+        if self.provider is not None and self.provider not in ADAPTERS:
+            raise typer.BadParameter(f"must be one of {', '.join(sorted(ADAPTERS))}", param_hint="--provider")
+        return OrderFilter(
+            self.status,
+            self.provider,
+            frozenset() if self.attention else None,
+            _account_key(config, stores, self.provider, self.account),
+            _client(config, stores, self.client),
+            self.open_only,
+            event_before=self.event_before,
+            event_after=self.event_after,
+            updated_since=self.updated_since,
+            group=self.group,
+            submitted_after=self.submitted_after,
+            submitted_before=self.submitted_before,
+            submission=submission_search(config.settings, self.text, _metadata(self.metadata), self.host),
+        )
+
+
+def with_order_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of `OrderOptions` in place of its parameter `options`, which takes their values."""
+    shared = signature(OrderOptions).parameters
+    own = signature(command)
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        command(options=OrderOptions(**{name: given.pop(name) for name in shared}), **given)
+
+    parameters = [
+        parameter
+        for name, one in own.parameters.items()
+        for parameter in (shared.values() if name == "options" else (one,))
+    ]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    vars(run)["__signature__"] = own.replace(parameters=parameters)
+    return run
 
 
 def options_of(query: OrderFilter) -> str:
@@ -124,10 +153,6 @@ def _client(config: "Config | Context", stores: Stores, name: str | None) -> str
             f"must be one of {', '.join(known)}" if known else "no client is configured", param_hint="--client"
         )
     return name
-
-
-def _seconds(moment: datetime | None) -> float | None:
-    return None if moment is None else moment.timestamp()
 
 
 def _time(moment: float | None) -> str | None:

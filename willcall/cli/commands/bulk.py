@@ -8,69 +8,38 @@ import typer
 
 from willcall.cli.actor import command_line_actor
 from willcall.cli.context import open_context
-from willcall.cli.order_filters import (
-    AccountOption,
-    AttentionOption,
-    ClientOption,
-    EventAfterOption,
-    EventBeforeOption,
-    GroupOption,
-    HostOption,
-    MetadataOption,
-    OpenOption,
-    ProviderOption,
-    StatusOption,
-    SubmittedAfterOption,
-    SubmittedBeforeOption,
-    TextOption,
-    UpdatedSinceOption,
-    read_filter,
-)
+from willcall.cli.order_filters import OrderOptions, with_order_options
 from willcall.cli.output.console import print_json_line, print_note, strip_control_characters
 from willcall.orders.errors import ClosedOrderError, NothingToDeliverError
-from willcall.stores.listing import OrderFilter
-from willcall.stores.registry import Stores
+from willcall.stores.listing import OrderFilter, OrderListing
 from willcall.usecases.bulk import MOST_ORDERS, BulkAction, BulkOutcome, act_on_orders
 from willcall.views.formatting import format_count
+from willcall.views.order_export import pages_of
 
-#: Orders after which a line says how far it is.
+#: Orders between two lines about the progress.
 _BATCH = 200
-#: Why an order is left as it is without anything being wrong.
+#: Reasons for leaving an order unchanged that are not failures.
 _EXPECTED = (ClosedOrderError, NothingToDeliverError)
 
 
+@with_order_options
 def bulk(
     action: Annotated[BulkAction, typer.Argument(help="What to do with each order.")],
     order_ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="The orders' ids.")] = None,
     *,
-    status: StatusOption = None,
-    provider: ProviderOption = None,
-    account: AccountOption = None,
-    client: ClientOption = None,
-    attention: AttentionOption = False,
-    event_before: EventBeforeOption = None,
-    event_after: EventAfterOption = None,
-    updated_since: UpdatedSinceOption = None,
-    submitted_after: SubmittedAfterOption = None,
-    submitted_before: SubmittedBeforeOption = None,
-    group: GroupOption = None,
-    text: TextOption = None,
-    metadata: MetadataOption = None,
-    host: HostOption = None,
-    open_only: OpenOption = False,
+    options: OrderOptions,
     limit: Annotated[int, typer.Option(min=1, max=MOST_ORDERS, help="At most so many orders.")] = MOST_ORDERS,
     confirmed: Annotated[bool, typer.Option("--yes", help="Do it. Without --yes, only say how many orders.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON per order.")] = False,
 ) -> None:
-    """Poll, resume, redeliver, complete or cancel many orders. Give their ids, or filters as of `willcall orders`."""
-    given = dict(locals())
+    """Poll, resume, redeliver, complete or cancel many orders. Give their ids, or the filters of `willcall orders`."""
     context = open_context()
-    query = read_filter(context, context.stores, given)
+    query = options.filter(context, context.stores)
     if (query != OrderFilter()) == bool(order_ids):
         raise typer.BadParameter("give either the IDs of orders, or at least one filter")
     if len(order_ids or ()) > MOST_ORDERS:
         raise typer.BadParameter(f"at most {MOST_ORDERS:,} orders at once")
-    found = list(dict.fromkeys(order_ids or islice(_ids(context.stores, query, limit), limit)))
+    found = list(dict.fromkeys(order_ids or islice(_find(context.stores.listing, query), limit)))
     if not confirmed:
         print_note(f"{action.value} {format_count(len(found), 'order')}: nothing was done; add --yes to do it.")
         raise typer.Exit(1 if found else 0)
@@ -84,16 +53,12 @@ def bulk(
         raise typer.Exit(1)
 
 
-def _ids(stores: Stores, query: OrderFilter, limit: int) -> Iterator[str]:
-    cursor, more = None, True
-    while more:
-        page = stores.listing.page(query, limit, cursor)
-        yield from (order.id for order in page.orders)
-        cursor, more = page.next_cursor, page.next_cursor is not None
+def _find(listing: OrderListing, query: OrderFilter) -> Iterator[str]:
+    return (order.id for page in pages_of(listing, query) for order in page)
 
 
 def _print(action: BulkAction, outcomes: list[BulkOutcome], *, as_json: bool) -> None:
-    """Print a line per order, or one about those that it was done with and one about each of the others."""
+    """Print each order that was left unchanged and a summary, or every order as a line of JSON."""
     if as_json:
         for outcome in outcomes:
             error = str(outcome.error) if outcome.error else None

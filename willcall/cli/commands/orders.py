@@ -2,30 +2,13 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from willcall.cli.bootstrap import open_config, open_stores
-from willcall.cli.order_filters import (
-    AccountOption,
-    AttentionOption,
-    ClientOption,
-    EventAfterOption,
-    EventBeforeOption,
-    GroupOption,
-    HostOption,
-    MetadataOption,
-    OpenOption,
-    ProviderOption,
-    StatusOption,
-    SubmittedAfterOption,
-    SubmittedBeforeOption,
-    TextOption,
-    UpdatedSinceOption,
-    options_of,
-    read_filter,
-)
+from willcall.cli.order_filters import OrderOptions, options_of, with_order_options
 from willcall.cli.output.console import print_json_line, print_note, stdout_console
 from willcall.cli.output.orders_table import orders_table, overdue_table, overdue_to_json, row_to_json
 from willcall.cli.output.styles import WIDE
@@ -40,17 +23,12 @@ from willcall.views.overdue import OverdueKind, OverdueOrders, overdue_orders
 #: Orders that `--all` reads at once.
 LARGEST_PAGE = 500
 DEFAULT_LIMIT = 50
-#: The options that a list of what is overdue has too.
-_OF_OVERDUE = ("provider", "account", "limit", "as_json")
 
 
+@with_order_options
 def list_orders(
     *,
-    status: StatusOption = None,
-    provider: ProviderOption = None,
-    account: AccountOption = None,
-    client: ClientOption = None,
-    attention: AttentionOption = False,
+    options: OrderOptions,
     overdue: Annotated[
         bool, typer.Option("--overdue", help="Only orders whose next poll is overdue, the longest overdue first.")
     ] = False,
@@ -63,16 +41,6 @@ def list_orders(
             "--documents", help="Only orders without all documents: first those still fetched, then those given up."
         ),
     ] = False,
-    event_before: EventBeforeOption = None,
-    event_after: EventAfterOption = None,
-    updated_since: UpdatedSinceOption = None,
-    submitted_after: SubmittedAfterOption = None,
-    submitted_before: SubmittedBeforeOption = None,
-    group: GroupOption = None,
-    text: TextOption = None,
-    metadata: MetadataOption = None,
-    host: HostOption = None,
-    open_only: OpenOption = False,
     limit: Annotated[int, typer.Option(min=1, max=1_000, help="Orders per page.")] = DEFAULT_LIMIT,
     cursor: Annotated[str | None, typer.Option(help="Start where the previous page ended.")] = None,
     all_pages: Annotated[bool, typer.Option("--all", help="Print all pages.")] = False,
@@ -86,18 +54,17 @@ def list_orders(
 
     With --overdue, --undelivered or --documents, the longest overdue come first.
     """
-    given = dict(locals())
     kinds = {OverdueKind.OVERDUE: overdue, OverdueKind.UNDELIVERED: undelivered, OverdueKind.DOCUMENTS: documents}
     chosen = [kind for kind, wanted in kinds.items() if wanted]
-    others = [given[name] for name in given if name not in {*_OF_OVERDUE, *(kind.value for kind in kinds)}]
-    if chosen and (len(chosen) > 1 or any(value not in {None, False} for value in others)):
+    filtered = replace(options, provider=None, account=None) != OrderOptions()
+    if chosen and (len(chosen) > 1 or filtered or all_pages or as_csv or cursor is not None or columns is not None):
         raise typer.BadParameter("can only be combined with --limit and --json", param_hint=f"--{chosen[0]}")
-    if chosen and not overdue and (provider or account):
+    if chosen and not overdue and (options.provider or options.account):
         raise typer.BadParameter("lists the orders of all accounts", param_hint=f"--{chosen[0]}")
     names = _columns(columns, as_csv=as_csv, paged=as_json or cursor is not None)
     config = open_config()
     stores = open_stores(config)
-    query = read_filter(config, stores, given)
+    query = options.filter(config, stores)
     if chosen:
         found = overdue_orders(stores, chosen[0], limit, config.settings.sweeps.grace, query)
         _print_overdue(found, stores.accounts.now(), limit, as_json=as_json)

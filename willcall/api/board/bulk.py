@@ -1,7 +1,6 @@
 """Actions on the orders that are selected in the list: a page that asks, then what its button does."""
 
 from typing import Annotated
-from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
@@ -41,7 +40,7 @@ class _Selection:
 
 
 async def _selection(request: Request) -> _Selection:
-    return _Selection(await read_form(request, parse_qs, _MAX_BYTES, _MAX_FIELDS))
+    return _Selection(await read_form(request, _MAX_BYTES, _MAX_FIELDS))
 
 
 @router.post("/orders/bulk")

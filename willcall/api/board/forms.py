@@ -1,8 +1,8 @@
 """Small HTML forms."""
 
-from collections.abc import Callable, Mapping
-from typing import Annotated, TypeVar
-from urllib.parse import parse_qsl
+from collections.abc import Mapping
+from typing import Annotated
+from urllib.parse import parse_qs
 
 from fastapi import Depends, Request
 
@@ -14,20 +14,17 @@ _MAX_BYTES = 4 * 1024
 _MAX_FIELDS = 20
 
 
-_Fields = TypeVar("_Fields")
-
-
 async def _form(request: Request) -> Mapping[str, str]:
-    return dict(await read_form(request, parse_qsl, _MAX_BYTES, _MAX_FIELDS))
+    return {name: values[-1] for name, values in (await read_form(request, _MAX_BYTES, _MAX_FIELDS)).items()}
 
 
-async def read_form(request: Request, parse: Callable[..., _Fields], max_bytes: int, max_fields: int) -> _Fields:
-    """Return the fields of a form as `parse` does, a function of `urllib.parse`. Raises ApiError."""
+async def read_form(request: Request, max_bytes: int, max_fields: int) -> dict[str, list[str]]:
+    """Return the values of each field of a form. Raises ApiError."""
     body = await read_body(request, max_bytes)
     if body and request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
         raise ProblemError(ProblemType.UNSUPPORTED, "send an HTML form")
     try:
-        return parse(body.decode("utf-8", "replace"), max_num_fields=max_fields)
+        return parse_qs(body.decode("utf-8", "replace"), max_num_fields=max_fields)
     except ValueError:
         raise rejected([FieldError("body", "has too many fields")]) from None
 

@@ -138,7 +138,7 @@ def activity_subject(event: OperatorEvent) -> tuple[str, str]:
     return kind, name
 
 
-#: The columns that the list of orders offers, beside the order's id.
+#: The columns that the list of orders offers besides the order's id.
 LIST_COLUMNS = (
     *("account", "client", "reference", "group", "status", "provider_status", "quantity", "tickets", "event_at"),
     *("next_poll_at", "attempts", "submitted_at", "updated_at", "finished_at", "callback_host", "metadata"),
@@ -158,12 +158,12 @@ def column_label(column: str) -> str:
 
 
 def default_columns(listed: Sequence[Order]) -> Sequence[str]:
-    """Return the columns of a list of these orders, beside the id."""
+    """Return the columns of a list of these orders, besides the id."""
     events = ["event_at"] if any(order.event_at for order in listed) else []
     return ["account", "reference", "status", *events, "next_poll_at", "attempts", "submitted_at"]
 
 
-#: What an action on many orders does, before and after, and what its button says.
+#: What an action on many orders will do, and what it has done.
 BULK_EFFECTS = {
     BulkAction.POLL: "Each order is polled as soon as the provider's hints, the minimum interval and the rate allow.",
     BulkAction.RESUME: "Each open order is polled as soon as the provider's hints, the minimum interval and the rate "
@@ -181,13 +181,6 @@ BULK_DONE = {
     BulkAction.REDELIVER: "queued for redelivery",
     BulkAction.COMPLETE: "completed",
     BulkAction.CANCEL: "cancelled",
-}
-BULK_BUTTONS = {
-    BulkAction.POLL: "Poll",
-    BulkAction.RESUME: "Resume",
-    BulkAction.REDELIVER: "Redeliver",
-    BulkAction.COMPLETE: "Complete",
-    BulkAction.CANCEL: "Cancel",
 }
 
 

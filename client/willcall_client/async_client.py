@@ -150,7 +150,7 @@ class AsyncClient:
         cursor: str | None = None,
         **filters: Unpack[BulkFilters],
     ) -> BulkResults:
-        return await self._run(calls.bulk(action, None if ids is None else list(ids), filters, limit, cursor))
+        return await self._run(calls.bulk(action, ids, filters, limit, cursor))
 
     async def look(self, provider: str, reference: str, **options: Unpack[LookOptions]) -> LookResult:
         return await self._run(calls.look(provider, reference, options))

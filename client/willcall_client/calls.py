@@ -97,7 +97,7 @@ class LookOptions(TypedDict, total=False):
 
 
 class OrderFilters(TypedDict, total=False):
-    """Which orders to list, beside their status, provider and attention."""
+    """Which orders to list, besides their status, provider and attention."""
 
     event_before: datetime | str | None
     event_after: datetime | str | None
@@ -231,10 +231,16 @@ def redeliveries(
 
 
 def bulk(
-    action: str, ids: list[str] | None, filters: Mapping[str, Any], limit: int | None, cursor: str | None
+    action: str, ids: Iterable[str] | None, filters: Mapping[str, Any], limit: int | None, cursor: str | None
 ) -> Call[BulkResults]:
     wanted = _given(filters)
-    body = {"action": action, "ids": ids, "filter": wanted or None, "limit": limit, "cursor": cursor}
+    body = {
+        "action": action,
+        "ids": None if ids is None else list(ids),
+        "filter": wanted or None,
+        "limit": limit,
+        "cursor": cursor,
+    }
     return Call("POST", "/v1/orders:bulk", _model(BulkResults), content=_json(_given(body)))
 
 

@@ -200,7 +200,7 @@ class Client:
         `cursor`: the `next_cursor` of an earlier call, to continue it. Each order succeeds or fails on its own. Raises
         RejectedError.
         """
-        return self._run(calls.bulk(action, None if ids is None else list(ids), filters, limit, cursor))
+        return self._run(calls.bulk(action, ids, filters, limit, cursor))
 
     def look(self, provider: str, reference: str, **options: Unpack[LookOptions]) -> LookResult:
         """Return what a provider says about a reference now. Nothing is stored, and no event is sent.

@@ -44,11 +44,7 @@ def ingest_webhook(context: Context, account: Account, pushes: Pushes, call: Pus
     )
     if isinstance(reading, Malformed):
         raise UnexpectedError(reading.detail)
-    if isinstance(reading, IgnoredPush):
-        log.info("webhook ignored", account=account.key, why=reading.detail)
-        context.stores.rejected_webhooks.clear(account.key)
-        return pushes.answer_push(reading, _NOTHING, account.credentials)
-    if not isinstance(reading, ParsedPush):
+    if not isinstance(reading, ParsedPush | IgnoredPush):
         reason, why = RejectionReason.SIGNATURE, RejectionReason.SIGNATURE.text
         if isinstance(reading, UnreadablePush):
             reason, why = RejectionReason.UNREADABLE, reading.detail
@@ -56,6 +52,9 @@ def ingest_webhook(context: Context, account: Account, pushes: Pushes, call: Pus
         context.stores.rejected_webhooks.record(account.key, reason)
         return pushes.answer_push(reading, _NOTHING, account.credentials)
     context.stores.rejected_webhooks.clear(account.key)
+    if isinstance(reading, IgnoredPush):
+        log.info("webhook ignored", account=account.key, why=reading.detail)
+        return pushes.answer_push(reading, _NOTHING, account.credentials)
     if isinstance(reading.push, ChangePush):
         return pushes.answer_push(reading, _follow_hint(context, account, reading), account.credentials)
     digest = push_digest(account.key, call.body)

@@ -1,14 +1,13 @@
 """Which orders: the filters of lists and of actions on many orders."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from willcall.config.settings import Settings
 from willcall.orders.model import Attention, Status
-from willcall.orders.submission import Group, Time
+from willcall.orders.submission import Group, Time, epoch_seconds
 from willcall.providers.registry import ADAPTERS
 from willcall.stores.listing import OrderFilter
 from willcall.views.order_search import submission_search
@@ -28,10 +27,6 @@ def _one_of(known: Sequence[str]) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _seconds(moment: datetime | None) -> float | None:
-    return None if moment is None else moment.timestamp()
-
-
 #: The position of a page in a list of orders.
 Cursor = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,16}(:[A-Za-z0-9._:@~-]{1,128})?$")]
 #: What a query parameter about an entry of `metadata` begins with.
@@ -41,7 +36,7 @@ _MOST_ENTRIES, _LONGEST_TEXT = 20, 300
 
 
 class OrderConditions(BaseModel):
-    """Which orders: all conditions hold. In a query, `metadata` is `metadata.NAME=VALUE`."""
+    """Selects the orders that meet all conditions. In a query, `metadata` is `metadata.NAME=VALUE`."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
@@ -107,12 +102,12 @@ class OrderConditions(BaseModel):
             self.reasons,
             self.account,
             client,
-            event_before=_seconds(self.event_before),
-            event_after=_seconds(self.event_after),
-            updated_since=_seconds(self.updated_since),
+            event_before=epoch_seconds(self.event_before),
+            event_after=epoch_seconds(self.event_after),
+            updated_since=epoch_seconds(self.updated_since),
             group=self.group,
-            submitted_after=_seconds(self.submitted_after),
-            submitted_before=_seconds(self.submitted_before),
+            submitted_after=epoch_seconds(self.submitted_after),
+            submitted_before=epoch_seconds(self.submitted_before),
             submission=submission_search(settings, self.text, self.metadata, self.host),
         )
 

@@ -249,12 +249,12 @@ class SubmitOrder(BaseModel):
             quantity=self.quantity,
             delivery=self.delivery,
             language=self.language,
-            not_before=_seconds(self.not_before),
-            bought_at=_seconds(self.bought_at),
+            not_before=epoch_seconds(self.not_before),
+            bought_at=epoch_seconds(self.bought_at),
             callback_url=self.callback_url,
             metadata=self.metadata,
             client=self.client,
-            event_at=_seconds(self.event_at),
+            event_at=epoch_seconds(self.event_at),
             group=self.group,
         )
 
@@ -273,13 +273,13 @@ class AmendOrder(BaseModel):
         """Return the fields of `Order` that were given, which the credentials are none of."""
         values = {
             "quantity": self.quantity,
-            "event_at": _seconds(self.event_at),
+            "event_at": epoch_seconds(self.event_at),
             "callback_url": self.callback_url,
         }
         return {name: value for name, value in values.items() if name in self.model_fields_set}
 
 
-def _seconds(moment: datetime | None) -> float | None:
+def epoch_seconds(moment: datetime | None) -> float | None:
     return None if moment is None else moment.timestamp()
 
 

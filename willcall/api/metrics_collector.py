@@ -155,7 +155,7 @@ class MetricsCollector(Collector):
         )
         yield GaugeMetricFamily(
             "willcall_document_store_full",
-            "1 while files cannot be stored for want of room, otherwise 0.",
+            "1 while the document store is full, otherwise 0.",
             self._current().documents.full_since() is not None,
         )
         yield GaugeMetricFamily(

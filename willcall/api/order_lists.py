@@ -18,12 +18,12 @@ from willcall.views.order_export import MEDIA_TYPES, ExportFormat, export, pages
 
 #: Parameters of a page, which an export does not have.
 _PAGING = ("limit", "cursor")
-#: Exports that a process sends at once, so that slow readers of exports leave room for other requests.
+#: Most exports that one process sends at the same time, so that slow clients leave room for other requests.
 MOST_EXPORTS = 8
 
 
 class ExportResponse(StreamingResponse):
-    """An export, or a 503 while as many are sent as may be."""
+    """An export, or a 503 while `MOST_EXPORTS` others are being sent."""
 
     sent_now: ClassVar[int] = 0
 
@@ -50,7 +50,7 @@ def list_response(context: Context, wanted: OrderFilter, query: OrdersQuery, acc
 
 
 def export_response(context: Context, wanted: OrderFilter, query: OrdersQuery, written: ExportFormat) -> Response:
-    """Return all orders of a list. What is wrong with it is found before anything is sent. Raises ApiError."""
+    """Return all orders of a list. Errors are found before anything is sent. Raises ApiError."""
     given = [
         FieldError(name, "cannot be combined with an export") for name in _PAGING if name in query.model_fields_set
     ]

@@ -1,4 +1,4 @@
-"""JSON bodies of requests, beside `SubmitOrder`. Unknown fields are errors."""
+"""JSON bodies of requests, besides `SubmitOrder`. Unknown fields are errors."""
 
 from typing import Annotated, Any, Self, TypeVar
 

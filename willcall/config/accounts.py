@@ -74,7 +74,7 @@ class _HttpTable(RouteTable):
 
 
 class _AccountTable(ConfigTable):
-    """What an account's table has beside other tables and credentials."""
+    """What an account's table has besides other tables and credentials."""
 
     retention: Positive | None = None
     keep_holder: bool = False

@@ -31,7 +31,7 @@ class Proxy:
 
 @dataclass(frozen=True, slots=True)
 class Authorities:
-    """Certificates of authorities that are trusted beside the usual ones, as PEM."""
+    """Certificates of authorities that are trusted besides the usual ones, as PEM."""
 
     pem: str = field(repr=False)
 

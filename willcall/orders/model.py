@@ -226,8 +226,8 @@ class Order:
     has according to the provider, `quantity` according to the caller. `client` is the backend that it belongs to.
     `event_at` is when the customer goes in, `group` the caller's name for orders that are usually issued together.
     `needs`: what somebody has to do before tickets come. `expected_at`: when the provider says that it will issue.
-    `documents`: files of the order beside those of its tickets. `returned_at`: when its customer came back although the
-    provider had cancelled the order; it is polled once more.
+    `documents`: files of the order besides those of its tickets. `returned_at`: when its customer came back although
+    the provider had cancelled the order; it is polled once more.
     `updated_at` is the last change that a backend would see, which an attempt alone is not; the stores set it.
     `at_risk`: the event is near and tickets are missing; final orders never are. `risk_notices`: how often the backend
     was notified of that, for this `event_at`. `notified`: what it was notified of last (see `orders.changes`).

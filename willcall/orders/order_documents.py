@@ -13,7 +13,7 @@ from willcall.orders.urls import without_query
 
 Documents = tuple[OrderDocument, ...]
 
-#: Most files that an order keeps beside those of its tickets.
+#: Most files that an order keeps besides those of its tickets.
 MAX_DOCUMENTS = 100
 #: Key in `Ticket.extra` of a document in the form of a ticket: its own kind.
 _KIND = "order_document"

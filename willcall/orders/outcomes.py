@@ -13,7 +13,7 @@ class _Outcome:
     """The fields of every outcome.
 
     `provider_status` is the provider's own word. `detail` explains the outcome in the timeline and never quotes a
-    secret or a ticket. `documents` are files of the order beside those of its tickets. `retry_after` is the wait in
+    secret or a ticket. `documents` are files of the order besides those of its tickets. `retry_after` is the wait in
     seconds that the response asked for, whatever its HTTP status (see `extend_retry_after`). `not_before` is the moment
     (epoch seconds) that the provider announced for issuing. The later of the two counts.
     """

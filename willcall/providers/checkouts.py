@@ -7,9 +7,9 @@ from willcall.http.messages import Request, Response
 from willcall.orders.model import Need, Needs
 from willcall.orders.outcomes import NotReady
 
-#: How the reference of an order begins of which nobody knows whether its provider created it. No request has it.
+#: Begins the reference of an order that its provider may or may not have created. It is never sent.
 _IN_DOUBT = "checkout:"
-#: What an attempt of such an order comes to.
+#: The outcome of each attempt of such an order.
 IN_DOUBT = NotReady(
     detail="it is unknown whether the provider created this order",
     needs=Needs(
@@ -50,10 +50,10 @@ class Checkouts(Protocol):
 
 
 def in_doubt(order_id: str) -> str:
-    """Return the reference of a checkout's order until somebody finds out whether its provider created it."""
+    """Return the reference of a checkout's order while it is unknown whether its provider created it."""
     return f"{_IN_DOUBT}{order_id}"
 
 
 def is_in_doubt(reference: str) -> bool:
-    """Return whether nobody knows if the provider created the order of a reference."""
+    """Return whether it is unknown if the provider created the order of a reference."""
     return reference.startswith(_IN_DOUBT)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_BYTES", "Document", "DocumentStore", "StorageError", "UnknownDocumentError", "UnsupportedFileError"]
 
-#: Seconds for which it is remembered that there was no room, if no further file is stored.
+#: Seconds for which the store counts as full, if no further file is stored.
 _FULL_REMEMBERED = 86_400
 #: The largest document, bytes.
 MAX_BYTES = 20 * 1024 * 1024
@@ -111,7 +111,7 @@ class DocumentStore:
 
     @contextmanager
     def _noting_room(self) -> Iterator[None]:
-        """Record that there is no room, for operators. The next file that can be stored ends that."""
+        """Record for operators that the store is full, until the next file can be stored."""
         try:
             yield
         except NoRoomError:
@@ -120,7 +120,7 @@ class DocumentStore:
             raise
 
     def full_since(self) -> float | None:
-        """Return since when no file could be stored for want of room (epoch seconds), or `None`."""
+        """Return since when the store has been full (epoch seconds), or `None`."""
         return full_since(self._redis)
 
     def get(self, document_id: str) -> Document | None:
@@ -253,6 +253,6 @@ def _file_name(document_id: str, content_type: str) -> str:
 
 
 def full_since(redis: "Redis") -> float | None:
-    """Return since when no file could be stored for want of room (epoch seconds), or `None`."""
+    """Return since when the store has been full (epoch seconds), or `None`."""
     found = cast("str | None", redis.get(keys.DOCUMENTS_FULL))
     return None if found is None else float(found)

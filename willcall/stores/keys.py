@@ -285,7 +285,7 @@ def fetch(order_id: str) -> str:
     return f"{PREFIX}fetch:{order_id}"
 
 
-#: String: since when no document could be stored for want of room (epoch seconds). The next stored document removes it.
+#: String: since when the document store has been full (epoch seconds). The next stored document removes it.
 DOCUMENTS_FULL = PREFIX + "documents_full"
 
 

@@ -18,7 +18,7 @@ from willcall.usecases.orders import cancel_order, get_unerased_order, request_p
 
 log = structlog.get_logger(__name__)
 
-#: Most orders of one call, and of these in work at once: other calls need Redis and the broker too.
+#: Most orders of one call, and how many of them are processed at the same time, so that other calls are served too.
 MOST_ORDERS, MOST_AT_ONCE = 1_000, 4
 
 
@@ -32,7 +32,7 @@ class BulkAction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BulkOutcome:
-    """What an action came to for one order; `error` says why nothing was done."""
+    """The result of an action for one order; `error` says why nothing was done."""
 
     order_id: str
     error: WillcallError | None = None
@@ -41,7 +41,7 @@ class BulkOutcome:
 def act_on_orders(
     context: Context, action: BulkAction, order_ids: Sequence[str], actor: Actor, client: str | None = None
 ) -> list[BulkOutcome]:
-    """Do the same with up to `MOST_ORDERS` orders, each once; return the outcomes in their order.
+    """Act on up to `MOST_ORDERS` orders, on each once; return the outcomes in the order of the ids.
 
     With `client`, orders of others are unknown. Raises StoreError; repeating the call is safe.
     """
@@ -80,7 +80,7 @@ def _resume(context: Context, order_id: str, actor: Actor) -> None:
 
 
 def _complete(context: Context, order_id: str, actor: Actor) -> None:
-    """Fulfil an order with the tickets that are here."""
+    """Fulfil an order with the tickets that it has."""
     complete_order(context, order_id, NewTickets(), actor)
 
 

@@ -140,7 +140,7 @@ def _after(documents: Sequence[OrderDocument], result: DownloadResult) -> tuple[
 def _wait(context: Context, claim: FetchClaim, result: DownloadResult) -> float | None:
     """Return the seconds until the next round, or None if nothing is missing or it would be too late.
 
-    A document that waits for a token continues at its booked slot and is never given up for want of a token.
+    A document that waits for a token continues at its booked slot and is never given up for lack of a token.
     """
     if not result.missing:
         return None

@@ -11,7 +11,7 @@ from willcall.orders.model import Order
 from willcall.stores.listing import OrderFilter, OrderListing
 from willcall.views.order_columns import Cell, row
 
-#: Orders that are read at once.
+#: Orders per read.
 _PAGE = 200
 #: A spreadsheet takes a cell that begins with one of these, perhaps after spaces, as a formula.
 _FORMULA = frozenset(

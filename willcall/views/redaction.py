@@ -1,6 +1,6 @@
-"""What people see of codes, and of references that grant access to tickets.
+"""How people see ticket codes, and references that grant access to tickets: with only the last characters.
 
-The board shows the rest when asked to, and JSON has it: for backends, it is what they came for.
+The board shows all of a code on request, and JSON always does, because backends need it.
 """
 
 from willcall.orders.model import Order

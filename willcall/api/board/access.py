@@ -65,8 +65,8 @@ class BoardAccess:
     def check_origin(self, request: Request) -> None:
         """Raise CrossSiteRequestError unless a page of the board sent the request.
 
-        That says `Sec-Fetch-Site`, which browsers send over https, else `Origin`: it names the host of the request, or
-        that of `api.public_url` if a proxy replaces the host.
+        `Sec-Fetch-Site` says so, which browsers send over https. Without it, `Origin` must name the host of the
+        request, or that of `api.public_url` if a proxy replaces the host.
         """
         site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin", "")
         if site is not None:

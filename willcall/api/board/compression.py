@@ -7,9 +7,9 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-#: Paths whose answers are for programs, files that hardly shrink, and the stream, which compresses each event itself.
+#: Paths that are not compressed here: those for programs, and the stream, whose events are compressed one by one.
 _AS_THEY_ARE = ("/v1/", "/webhooks/", "/metrics", "/healthz", "/readyz", "/board/stream")
-#: Bytes of an answer that is worth it, and how hard to try.
+#: The smallest response that is compressed, in bytes, and the level of compression.
 _SMALLEST, _LEVEL = 1_000, 5
 
 
@@ -31,7 +31,7 @@ def accepts_gzip(request: Request) -> bool:
 
 
 async def compressed(events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Compress events, each so that it can be read at once. The window holds what the last ones had in common."""
+    """Compress a stream of events, so that each can be read on arrival and shares the window of the earlier ones."""
     packer = zlib.compressobj(_LEVEL, wbits=zlib.MAX_WBITS | 16)
     async for event in events:
         yield packer.compress(event) + packer.flush(zlib.Z_SYNC_FLUSH)

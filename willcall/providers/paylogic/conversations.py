@@ -74,7 +74,7 @@ class Inquiry:
         return None if self.query.watched else known_ticket(uid, self.query.present)
 
     def known_besides(self, uids: Iterable[str | None]) -> list[PaylogicTicket]:
-        """Return the tickets of an open order that it has beside these, where a list could not be read to its end."""
+        """Return the tickets of an open order that it has besides these, where a list could not be read to its end."""
         others = dict.fromkeys(map(provider_ticket_id, self.query.present))
         for uid in uids:
             others.pop(uid, None)
